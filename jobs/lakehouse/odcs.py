@@ -1,0 +1,291 @@
+"""Reads contracts: Open Data Contract Standard YAML, checked at the edge, into the typed model.
+
+What the standard has no word for stands in ``customProperties``; the eight that exist are the keys
+of :class:`_Custom`. Source of the rules: the standard's own JSON schema, shipped with
+``open-data-contract-standard``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import jsonschema
+import msgspec
+import yaml
+from open_data_contract_standard.model import (
+    DataQuality,
+    OpenDataContractStandard,
+    SchemaProperty,
+    Team,
+)
+
+from lakehouse.contract import (
+    NAME,
+    Contract,
+    Contracts,
+    Deduplicate,
+    Field,
+    FileFormat,
+    LogicalType,
+    Partition,
+    Sla,
+    SourceKind,
+    Transform,
+)
+from lakehouse.errors import ContractError
+
+_HOURS = {"h": 1.0, "hour": 1.0, "hours": 1.0, "d": 24.0, "day": 24.0, "days": 24.0, "m": 1 / 60}
+_PARTITION = re.compile(r"(?:(?P<transform>day|month|year)\()?(?P<field>[a-z][a-z0-9_]*)\)?")
+_OPTIONS = {"minimum", "maximum", "minLength", "maxLength", "pattern", "format"}
+
+
+class _Dedup(msgspec.Struct, forbid_unknown_fields=True):
+    key: list[str] = []
+    keep: Literal["first", "latest"] = "latest"
+    within: str | None = None
+
+
+class _Custom(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """The platform's own properties, each with its default."""
+
+    source: SourceKind
+    format: FileFormat | None = None
+    group: str = "main"
+    event_time: str | None = None
+    deduplicate: _Dedup = msgspec.field(default_factory=_Dedup)
+    partition_by: str | None = None
+    on_failed_gate: Literal["hold", "set-aside"] = "hold"
+
+
+def load_contracts(directory: str | Path) -> Contracts:
+    """All ``*.yaml`` contracts of a directory; ContractError names the file and the mend."""
+    root = Path(directory)
+    if not root.is_dir():
+        raise ContractError(f"no contract directory at {root}; give one with --contracts DIR")
+    files = sorted(root.glob("*.yaml"))
+    if not files:
+        raise ContractError(f"{root}: no *.yaml contract in it; add one file per dataset")
+    return Contracts((load_contract(path) for path in files), str(root))
+
+
+def load_contract(path: Path) -> Contract:
+    """One contract file; ContractError says what was received, expected and what to do."""
+    return parse_contract(path.read_text(encoding="utf-8"), str(path))
+
+
+def parse_contract(text: str, path: str) -> Contract:
+    """A contract from its YAML text; ``path`` only serves messages."""
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ContractError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise ContractError(f"{path}: expected a mapping of ODCS keys, got {_kind(document)}")
+    _check_standard(document, path)
+    odcs = OpenDataContractStandard(**document)
+    try:
+        return _convert(odcs, path)
+    except msgspec.ValidationError as error:
+        raise ContractError(f"{path}: customProperties: {_suggest(str(error))}") from error
+
+
+def _kind(value: object) -> str:
+    return "an empty file" if value is None else type(value).__name__
+
+
+def _check_standard(document: dict[str, Any], path: str) -> None:
+    schema = OpenDataContractStandard.json_schema()
+    if isinstance(schema, str):
+        schema = msgspec.json.decode(schema)
+    errors = jsonschema.Draft201909Validator(schema).iter_errors(_plain(document))
+    for error in errors:
+        deepest = _deepest(error)
+        where = ".".join(str(part) for part in deepest.absolute_path) or "top level"
+        raise ContractError(f"{path}: {where}: {_suggest(deepest.message)}")
+
+
+def _plain(value: Any) -> Any:
+    """The document as JSON has it: YAML dates become text."""
+    return msgspec.to_builtins(value)
+
+
+def _deepest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
+    found = error
+    while found.context:
+        found = max(found.context, key=lambda e: len(e.absolute_path))
+    return found
+
+
+_KNOWN = (
+    set(OpenDataContractStandard.model_fields)
+    | set(SchemaProperty.model_fields)
+    | set(DataQuality.model_fields)
+    | {"source", "format", "group", "eventTime", "deduplicate", "partitionBy", "onFailedGate"}
+)
+
+
+def _suggest(message: str) -> str:
+    for word in re.findall(r"[`']([A-Za-z_]+)[`']", message):
+        close = difflib.get_close_matches(word, _KNOWN - {word}, n=1, cutoff=0.75)
+        if close and word not in _KNOWN:
+            return f"{message}; did you mean {close[0]!r}?"
+    return message
+
+
+def _convert(odcs: OpenDataContractStandard, path: str) -> Contract:
+    schemas = odcs.schema_ or []
+    if len(schemas) != 1:
+        raise ContractError(f"{path}: expected one object under 'schema', got {len(schemas)}")
+    schema = schemas[0]
+    dataset = schema.name or ""
+    _check_name(dataset, "schema name", path)
+    if not isinstance(odcs.team, Team) or not odcs.team.name:
+        raise ContractError(f"{path}: no owner; add 'team: {{name: ...}}'")
+    custom = msgspec.convert(
+        {p.property: p.value for p in odcs.customProperties or []}, type=_Custom
+    )
+    fields = tuple(_field(p, path) for p in schema.properties or [])
+    if not fields:
+        raise ContractError(f"{path}: no properties; a dataset needs at least one column")
+    names = [f.name for f in fields]
+    twins = sorted({name for name in names if names.count(name) > 1})
+    if twins:
+        raise ContractError(f"{path}: property {twins[0]!r} is declared twice; remove one")
+    contract = Contract(
+        dataset=dataset,
+        version=odcs.version or "",
+        description=schema.description or "",
+        owner=odcs.team.name,
+        fields=fields,
+        source=custom.source,
+        format=custom.format or FileFormat(type="csv" if custom.source == "files" else "json"),
+        group=custom.group,
+        event_time=custom.event_time,
+        deduplicate=_deduplicate(custom.deduplicate, fields, path),
+        partition_by=tuple(_partitions(custom.partition_by, path)),
+        on_failed_gate=custom.on_failed_gate,
+        checks=tuple(_soda(schema.quality, path)),
+        sla=_sla(odcs),
+        path=path,
+    )
+    _check_references(contract)
+    return contract
+
+
+def _check_name(name: str, what: str, path: str) -> None:
+    if not NAME.fullmatch(name):
+        raise ContractError(
+            f"{path}: {what} {name!r}; expected lower case letters, digits and underscores, "
+            "starting with a letter, at most 63"
+        )
+
+
+def _field(prop: SchemaProperty, path: str) -> Field:
+    name = prop.name or ""
+    _check_name(name, "property", path)
+    if prop.logicalType not in get_args(LogicalType):
+        raise ContractError(
+            f"{path}: property {name!r} has logicalType {prop.logicalType!r}; "
+            f"expected one of {', '.join(get_args(LogicalType))}"
+        )
+    options = prop.logicalTypeOptions or {}
+    unknown = sorted(set(options) - _OPTIONS)
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], _OPTIONS, n=1)
+        raise ContractError(
+            f"{path}: property {name!r} has logicalTypeOptions.{unknown[0]}; expected one of "
+            f"{', '.join(sorted(_OPTIONS))}" + (f"; did you mean {close[0]!r}?" if close else "")
+        )
+    pattern = options.get("pattern")
+    if pattern is not None:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ContractError(
+                f"{path}: property {name!r} has the pattern {pattern!r}, "
+                f"which is no regular expression: {error}"
+            ) from error
+    return Field(
+        name=name,
+        type=prop.logicalType,
+        required=bool(prop.required) or bool(prop.primaryKey),
+        unique=bool(prop.unique),
+        primary_key=bool(prop.primaryKey),
+        description=prop.description or "",
+        classification=prop.classification or "internal",
+        minimum=options.get("minimum"),
+        maximum=options.get("maximum"),
+        min_length=options.get("minLength"),
+        max_length=options.get("maxLength"),
+        pattern=pattern,
+        enum=tuple(str(value.value) for value in prop.enum or []),
+        checks=tuple(_soda(prop.quality, path)),
+    )
+
+
+def _soda(quality: list[DataQuality] | None, path: str) -> Iterator[dict[str, Any]]:
+    for check in quality or []:
+        if check.engine != "soda" or not isinstance(check.implementation, dict):
+            raise ContractError(
+                f"{path}: quality {check.name or check.type!r} has engine {check.engine!r}; "
+                "expected 'engine: soda' with an 'implementation' mapping, a Soda check verbatim"
+            )
+        yield check.implementation
+
+
+def _deduplicate(custom: _Dedup, fields: tuple[Field, ...], path: str) -> Deduplicate:
+    key = tuple(custom.key) or tuple(f.name for f in fields if f.primary_key)
+    if not key:
+        raise ContractError(f"{path}: no key; mark a property 'primaryKey: true'")
+    within = None
+    if custom.within is not None:
+        match = re.fullmatch(r"(\d+)d", custom.within)
+        if not match:
+            raise ContractError(
+                f"{path}: deduplicate.within is {custom.within!r}; expected days such as '7d'"
+            )
+        within = int(match[1])
+    return Deduplicate(key=key, keep=custom.keep, within_days=within)
+
+
+def _partitions(text: str | None, path: str) -> Iterator[Partition]:
+    for part in text.split(",") if text else ():
+        match = _PARTITION.fullmatch(part.strip())
+        if not match:
+            raise ContractError(
+                f"{path}: partitionBy is {text!r}; expected a field or "
+                f"{', '.join(f'{t}(field)' for t in get_args(Transform)[1:])}"
+            )
+        transform: Any = match["transform"] or "identity"
+        yield Partition(match["field"], transform)
+
+
+def _sla(odcs: OpenDataContractStandard) -> Sla:
+    for prop in odcs.slaProperties or []:
+        if prop.property in {"freshness", "latency"} and isinstance(prop.value, int | float):
+            return Sla(freshness_hours=float(prop.value) * _HOURS.get(prop.unit or "h", 1.0))
+    return Sla()
+
+
+def _check_references(contract: Contract) -> None:
+    """Every field that the contract names elsewhere exists and has a fitting type."""
+    for name in contract.deduplicate.key:
+        contract.field(name)
+    if contract.event_time is not None:
+        kind = contract.field(contract.event_time).type
+        if kind != "timestamp":
+            raise ContractError(
+                f"{contract.path}: eventTime {contract.event_time!r} is a {kind}; "
+                "expected a timestamp"
+            )
+    for partition in contract.partition_by:
+        kind = contract.field(partition.field).type
+        if partition.transform != "identity" and kind not in {"date", "timestamp"}:
+            raise ContractError(
+                f"{contract.path}: partitionBy {partition.transform}({partition.field}) needs a "
+                f"date or timestamp, {partition.field!r} is a {kind}"
+            )
