@@ -1,0 +1,87 @@
+"""The account a deployment lives in: clients and the catalog, by the deployment's prefix.
+
+Endpoints come from the standard environment alone (``AWS_ENDPOINT_URL`` and its per-service forms),
+so that the same code reaches AWS and the estate on one machine.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+import boto3
+import msgspec
+from botocore.config import Config
+from pyiceberg.catalog import Catalog, load_catalog
+
+from lakehouse import naming
+
+
+class Aws(msgspec.Struct, frozen=True):
+    """A deployment: small enough to be sent to every Spark task, which makes its own clients."""
+
+    prefix: str
+    region: str
+
+    @classmethod
+    def from_env(cls, prefix: str) -> Aws:
+        """The deployment in the environment's region (``AWS_REGION``, then ``us-east-1``)."""
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        return cls(prefix, region or "us-east-1")
+
+    def client(self, service: str) -> Any:
+        """The process's one boto3 client of a service."""
+        return _client(service, self.region)
+
+    def catalog(self) -> Catalog:
+        """The process's one PyIceberg catalog over Glue."""
+        return _catalog(self.region)
+
+    def bucket(self, purpose: naming.BucketPurpose) -> str:
+        """Name of the bucket for a purpose."""
+        return naming.bucket(self.prefix, purpose)
+
+    def stream(self, dataset: str) -> str:
+        """Name of a dataset's stream."""
+        return naming.stream(self.prefix, dataset)
+
+    def job(self, name: str) -> str:
+        """Name of a Glue job."""
+        return naming.job(self.prefix, name)
+
+
+def endpoint(service: str) -> str | None:
+    """The endpoint that the environment gives for a service; None: AWS's own."""
+    return os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get(
+        "AWS_ENDPOINT_URL"
+    )
+
+
+# Building a client costs about 0.3 s, and a Spark worker serves many tasks.
+@functools.lru_cache(maxsize=None)
+def _client(service: str, region: str) -> Any:
+    config = Config(
+        retries={"mode": "adaptive", "max_attempts": 8},
+        connect_timeout=5,
+        read_timeout=60,
+        max_pool_connections=32,
+        s3={"addressing_style": "path"} if endpoint("s3") else {},
+    )
+    return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]  # the service is known at run time only
+
+
+@functools.lru_cache(maxsize=None)
+def _catalog(region: str) -> Catalog:
+    properties = {
+        "type": "glue",
+        "glue.region": region,
+        "s3.region": region,
+        "glue.endpoint": endpoint("glue"),
+        "s3.endpoint": endpoint("s3"),
+        "glue.access-key-id": os.environ.get("AWS_ACCESS_KEY_ID") if endpoint("glue") else None,
+        "glue.secret-access-key": os.environ.get("AWS_SECRET_ACCESS_KEY")
+        if endpoint("glue")
+        else None,
+    }
+    return load_catalog(naming.CATALOG, **{k: v for k, v in properties.items() if v})

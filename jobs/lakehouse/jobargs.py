@@ -1,0 +1,80 @@
+"""What a Glue job is told, parsed once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from lakehouse.aws import Aws
+from lakehouse.contract import Contracts
+from lakehouse.errors import ContractError
+from lakehouse.odcs import load_contracts
+
+
+class JobArgs(msgspec.Struct, frozen=True):
+    """The arguments of a job.
+
+    ``datasets`` is empty for all; ``marts`` maps a mart's name to its SELECT, from the ``marts``
+    folder beside the contracts, else from the repository's.
+    """
+
+    aws: Aws
+    contracts: Contracts
+    datasets: tuple[str, ...]
+    group: str
+    once: bool
+    marts: Mapping[str, str]
+    run_id: str
+
+    @classmethod
+    def parse(cls, argv: Sequence[str] | None = None) -> JobArgs:
+        """From the command line; what Glue adds of its own is ignored."""
+        parser = argparse.ArgumentParser(allow_abbrev=False)
+        parser.add_argument("--prefix", required=True)
+        parser.add_argument("--contracts", required=True)
+        parser.add_argument("--datasets", default="")
+        parser.add_argument("--group", default="main")
+        parser.add_argument("--once", default="false", choices=["true", "false"])
+        parser.add_argument("--JOB_RUN_ID", default="by_hand")
+        known, _ = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
+        aws = Aws.from_env(known.prefix)
+        folder = _local(aws, known.contracts)
+        return cls(
+            aws=aws,
+            contracts=load_contracts(folder),
+            datasets=tuple(name for name in known.datasets.split(",") if name.strip()),
+            group=known.group,
+            once=known.once == "true",
+            marts=_marts(folder),
+            run_id=known.JOB_RUN_ID,
+        )
+
+
+def _local(aws: Aws, location: str) -> Path:
+    """The contracts as a local folder: itself, or a copy of what is below an S3 URI."""
+    if not location.startswith("s3://"):
+        return Path(location)
+    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    folder = Path(tempfile.mkdtemp(prefix="contracts-"))
+    s3 = aws.client("s3")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    found = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    if not found:
+        raise ContractError(f"no contract below {location}; deploy the estate again")
+    for key in found:
+        target = folder / key.removeprefix(prefix).lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    return folder
+
+
+def _marts(folder: Path) -> dict[str, str]:
+    for root in (folder / "marts", Path(__file__).parents[1] / "marts"):
+        if root.is_dir():
+            return {path.stem: path.read_text(encoding="utf-8") for path in root.glob("*.sql")}
+    return {}
