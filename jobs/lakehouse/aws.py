@@ -59,7 +59,7 @@ def endpoint(service: str) -> str | None:
 
 
 # Building a client costs about 0.3 s, and a Spark worker serves many tasks.
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _client(service: str, region: str) -> Any:
     config = Config(
         retries={"mode": "adaptive", "max_attempts": 8},
@@ -71,7 +71,7 @@ def _client(service: str, region: str) -> Any:
     return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]  # the service is known at run time only
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _catalog(region: str) -> Catalog:
     properties = {
         "type": "glue",

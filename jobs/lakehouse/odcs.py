@@ -8,6 +8,7 @@ of :class:`_Custom`. Source of the rules: the standard's own JSON schema, shippe
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,14 +99,19 @@ def _kind(value: object) -> str:
 
 
 def _check_standard(document: dict[str, Any], path: str) -> None:
-    schema = OpenDataContractStandard.json_schema()
-    if isinstance(schema, str):
-        schema = msgspec.json.decode(schema)
-    errors = jsonschema.Draft201909Validator(schema).iter_errors(_plain(document))
+    errors = _standard().iter_errors(_plain(document))
     for error in errors:
         deepest = _deepest(error)
         where = ".".join(str(part) for part in deepest.absolute_path) or "top level"
         raise ContractError(f"{path}: {where}: {_suggest(deepest.message)}")
+
+
+@functools.cache
+def _standard() -> Any:
+    schema: Any = OpenDataContractStandard.json_schema()  # type: ignore[no-untyped-call]  # the package leaves it untyped
+    return jsonschema.Draft201909Validator(
+        msgspec.json.decode(schema) if isinstance(schema, str) else schema
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -187,9 +193,10 @@ def _check_name(name: str, what: str, path: str) -> None:
 def _field(prop: SchemaProperty, path: str) -> Field:
     name = prop.name or ""
     _check_name(name, "property", path)
-    if prop.logicalType not in get_args(LogicalType):
+    kind: Any = prop.logicalType
+    if kind not in get_args(LogicalType):
         raise ContractError(
-            f"{path}: property {name!r} has logicalType {prop.logicalType!r}; "
+            f"{path}: property {name!r} has logicalType {kind!r}; "
             f"expected one of {', '.join(get_args(LogicalType))}"
         )
     options = prop.logicalTypeOptions or {}
@@ -211,7 +218,7 @@ def _field(prop: SchemaProperty, path: str) -> Field:
             ) from error
     return Field(
         name=name,
-        type=prop.logicalType,
+        type=kind,
         required=bool(prop.required) or bool(prop.primaryKey),
         unique=bool(prop.unique),
         primary_key=bool(prop.primaryKey),

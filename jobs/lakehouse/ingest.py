@@ -1,0 +1,95 @@
+"""Puts the load engine to work: in a Spark task, on the driver, as a streaming query."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+from pyiceberg.table import Table
+
+from lakehouse.aws import Aws
+from lakehouse.contract import Contract
+from lakehouse.icetable import IcebergLoadTable
+from lakehouse.kinesis import Stream, StreamAttempt
+from lakehouse.landing import LandingAttempt, LandingPlanner
+from lakehouse.ledger import Claim, Ledger, Plan
+from lakehouse.loads import Attempt, Loads, work
+from lakehouse.store import S3Store
+from lakehouse.tables import ensure_table
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+def open_ledger(aws: Aws, dataset: str) -> Ledger:
+    """The ledger of a dataset in the deployment's ledger bucket."""
+    return Ledger(S3Store(aws.client("s3"), aws.bucket("ledger"), ""), dataset)
+
+
+def open_loads(aws: Aws, contract: Contract, clock: Callable[[], datetime] = utc_now) -> Loads:
+    """The loads of a dataset over its bronze table, which is made or evolved here."""
+    table = IcebergLoadTable(ensure_table(aws, contract, "bronze"))
+    return Loads(open_ledger(aws, contract.dataset), table, clock)
+
+
+def work_on(aws: Aws, contract: Contract, plan: Plan, part: int) -> Claim:
+    """The claim of one part, made where this is called: in a Spark task or on the driver."""
+    ledger = open_ledger(aws, contract.dataset)
+
+    def attempt() -> Attempt:
+        table = _worker_table(aws, contract.dataset, contract.version)
+        if plan.parts[part].shards:
+            stream = Stream(aws, contract.dataset)
+            return StreamAttempt(stream, table, contract, plan, part)
+        return LandingAttempt(aws, table, contract, plan, part)
+
+    return work(ledger, plan.load, part, attempt)
+
+
+# A worker serves many tasks and needs of the table only its columns and location, which change with
+# the contract's version.
+@functools.lru_cache(maxsize=64)
+def _worker_table(aws: Aws, dataset: str, version: str) -> Table:
+    del version
+    return aws.catalog().load_table(f"bronze.{dataset}")
+
+
+def on_driver(aws: Aws, contract: Contract) -> Callable[[Plan], Iterable[Claim]]:
+    """Works on the parts one after the other in this process, without Spark."""
+    return lambda plan: [work_on(aws, contract, plan, part) for part in range(len(plan.parts))]
+
+
+def on_spark(
+    spark: SparkSession, aws: Aws, contract: Contract
+) -> Callable[[Plan], Iterable[Claim]]:
+    """Works on the parts of a plan in one Spark task each."""
+
+    def execute(plan: Plan) -> list[Claim]:
+        parts = range(len(plan.parts))
+
+        def run(numbers: Iterable[int]) -> Iterator[bytes]:
+            for part in numbers:
+                yield msgspec.json.encode(work_on(aws, contract, plan, part))
+
+        made = spark.sparkContext.parallelize(parts, len(parts)).mapPartitions(run).collect()
+        return [msgspec.json.decode(claim, type=Claim) for claim in made]
+
+    return execute
+
+
+def land(aws: Aws, contract: Contract, execute: Callable[[Plan], Iterable[Claim]]) -> list[Plan]:
+    """Land everything that has arrived for a dataset; the loads that it took."""
+    loads = open_loads(aws, contract)
+    planner = LandingPlanner(aws, loads.ledger)
+    done: list[Plan] = []
+    while (plan := loads.run(planner, execute)) is not None:
+        done.append(plan)
+    return done
