@@ -88,7 +88,11 @@ def _annotation(field: Field) -> Any:
     return Annotated[kind, msgspec.Meta(**meta)] if meta else kind
 
 
-def reason(error: msgspec.DecodeError | UnicodeDecodeError) -> Reject:
+UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding a record may end in; RecursionError comes of input nested too deep."""
+
+
+def reason(error: Exception) -> Reject:
     """The reject that an error of the decoder stands for."""
     text = str(error)
     if isinstance(error, msgspec.ValidationError):
@@ -118,7 +122,7 @@ class RowDecoder:
             try:
                 rows.append(decode(payload))
                 rejects.append(None)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except UNDECODABLE as error:
                 rows.append(empty)
                 rejects.append(reason(error))
         return rows, rejects

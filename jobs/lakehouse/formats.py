@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from lakehouse.contract import Contract, FileFormat
-from lakehouse.decode import Reject
+from lakehouse.decode import UNDECODABLE, Reject
 
 _KEPT_BYTES: Final = 1024 * 1024
 """How much of a file that cannot be taken apart is kept as the payload of its reject."""
@@ -60,7 +60,7 @@ def _document(body: bytes, fmt: FileFormat) -> Iterator[FileRecord]:
                 )
                 return
             records = msgspec.json.decode(document[fmt.records], type=list[msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         yield _whole(body, "malformed", f"not a JSON document of records: {error}")
         return
     for record in records:

@@ -11,6 +11,7 @@ entry of the one who was first.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -143,8 +144,11 @@ class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
 class Ledger:
     """The ledger over a store; every method is safe to repeat and to race."""
 
-    def __init__(self, store: Store, dataset: str) -> None:
+    def __init__(
+        self, store: Store, dataset: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._store = store
+        self._sleep = sleep
         self.dataset = dataset
 
     def identity(self) -> str:
@@ -227,8 +231,9 @@ class Ledger:
         mine = make()
         for attempt in Retrying(
             retry=retry_if_exception_type(TransientError),
-            wait=wait_exponential_jitter(initial=0.1, max=5),
+            wait=wait_exponential_jitter(multiplier=0.1, max=5),
             stop=stop_after_attempt(8),
+            sleep=self._sleep,
             reraise=True,
         ):
             with attempt:

@@ -1,0 +1,127 @@
+"""The project's tasks: one job a session; ``nox -l`` lists them.
+
+Environments are installed from the locks in ``locks/`` and shared between sessions: ``.nox/lake``
+for Spark and the library, ``.nox/airflow`` for Airflow as MWAA has it, ``.nox/checks`` for linters.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "tests"]
+
+ROOT = Path(__file__).parent
+SUPPORTED = ("3.11", "3.12", "3.13")
+UV = (sys.executable, "-m", "uv")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the main job on real data on this machine and check every figure (-- --help)."""
+    python = environment(session, "lake")
+    airflow = environment(session, "airflow")
+    session.run(
+        str(python),
+        "-m",
+        "demo",
+        "--airflow-python",
+        str(airflow),
+        *session.posargs,
+        env=quiet(),
+        external=True,
+    )
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run all tests, or those that pytest is told of (-- tests/unit -k ledger)."""
+    python = environment(session, "lake")
+    airflow = environment(session, "airflow")
+    env = quiet() | {"LAKEHOUSE_AIRFLOW_PYTHON": str(airflow)}
+    if not session.posargs:
+        session.run(
+            str(airflow), "-m", "pytest", "-c", "tests/airflow/pytest.ini", "tests/airflow",
+            env=env, external=True,
+        )  # fmt: skip
+    paths = session.posargs or ["tests", "--ignore=tests/airflow"]
+    session.run(str(python), "-m", "pytest", *paths, env=env, external=True)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting with ruff (-- --fix to mend)."""
+    python = environment(session, "checks")
+    session.run(str(python), "-m", "ruff", "check", *session.posargs, external=True)
+    mend = [] if session.posargs else ["--check"]
+    session.run(str(python), "-m", "ruff", "format", *mend, external=True)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types with mypy, strictly."""
+    python = environment(session, "checks")
+    parts = ["jobs", "platform", "demo", "orchestration/local.py"]
+    session.run(str(python), "-m", "mypy", *parts, external=True)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Resolve the locks anew from pyproject.toml and orchestration/requirements.txt."""
+    compile_ = (
+        *UV, "pip", "compile", "--quiet", "--universal", "--python-version", SUPPORTED[0],
+        "--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url",
+        *session.posargs,
+    )  # fmt: skip
+    project = ("--all-extras", "--group", "tests", "pyproject.toml")
+    session.run(*compile_, *project, "-o", "locks/lake.txt", external=True)
+    session.run(
+        *compile_, *project, "--group", "checks", "-c", "locks/lake.txt", "-o", "locks/checks.txt",
+        external=True,
+    )  # fmt: skip
+    # The day MWAA's image of Airflow 3.2.1 was resolved; later releases of fastapi break it.
+    session.run(
+        *compile_, "--exclude-newer", "2026-04-23", "orchestration/requirements.txt",
+        "tests/airflow/requirements.txt", "-o", "locks/airflow.txt", external=True,
+    )  # fmt: skip
+
+
+def environment(session: nox.Session, name: str) -> Path:
+    """The Python of an environment, made from its lock where it is missing or out of date."""
+    home = ROOT / ".nox" / name
+    python = home / "bin" / "python"
+    if not python.exists():
+        session.log(f"making the environment {home.relative_to(ROOT)}")
+        session.run(
+            *UV, "venv", "--quiet", "--python", interpreter(session), str(home), external=True
+        )
+    install = (*UV, "pip", "install", "--quiet", "--python", str(python), "--no-deps")
+    session.run(*install, "--require-hashes", "-r", f"locks/{name}.txt", external=True)
+    if name != "airflow":
+        session.run(*install, "--editable", ".", external=True)
+    return python
+
+
+def interpreter(session: nox.Session) -> str:
+    """A Python that Spark and Airflow run on: this one if it fits, else one that is installed."""
+    if f"{sys.version_info.major}.{sys.version_info.minor}" in SUPPORTED:
+        return sys.executable
+    for version in reversed(SUPPORTED):
+        found = shutil.which(f"python{version}")
+        if found and subprocess.run([found, "-c", ""], check=False).returncode == 0:  # noqa: S603 - a Python from PATH
+            return found
+    session.error(
+        f"this is Python {sys.version.split()[0]}; Spark 4.1 and Airflow 3.2 run on "
+        f"{', '.join(SUPPORTED)}: install one of these and run again"
+    )
+
+
+def quiet() -> dict[str, str]:
+    """What keeps third parties from calling home."""
+    return {"SODA_CORE_TELEMETRY_ENABLED": "false", "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,149 @@
+"""Which shards a load reads, and from where."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from lakehouse.errors import DataLossError
+from lakehouse.kinesis import Page, Stream, StreamPlanner, after_load, first_state, with_children
+from lakehouse.ledger import Claim, Plan, Position, ShardEnd, StreamState
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TRIM = Position("trim_horizon")
+
+
+def after(sequence: str) -> Position:
+    return Position("after", sequence)
+
+
+def claim(*ends: ShardEnd, through: datetime = NOW) -> Claim:
+    return Claim(
+        load=0, part=0, files=(), good=0, rejected={}, payload_bytes=0, shards=ends, through=through
+    )
+
+
+def end(shard: str, sequence: str = "9", *, closed: bool = False) -> ShardEnd:
+    return ShardEnd(shard, after(sequence), closed, behind_ms=0)
+
+
+class FakeStream(Stream):
+    """A stream with given shards, some of which hold a record past every position."""
+
+    def __init__(self, shards: dict[str, tuple[str, ...]], busy: set[str] | None = None) -> None:
+        self.name = "s"
+        self._shards = shards
+        self.busy = busy or set()
+        self.iterators = 0
+
+    def retention(self) -> timedelta:
+        return timedelta(hours=24)
+
+    def shards(self) -> dict[str, tuple[str, ...]]:
+        return self._shards
+
+    def iterator(self, shard: str, position: Position) -> str:
+        del position
+        self.iterators += 1
+        return shard
+
+    def get(self, iterator: str, limit: int = 10_000) -> Page:
+        del limit
+        return Page(Records=[None] if iterator in self.busy else [], NextShardIterator=iterator)  # type: ignore[list-item]  # only its length is looked at
+
+
+def plan(state: StreamState) -> Plan:
+    return Plan(load=0, made_at=NOW, parts=(), stream=state)
+
+
+def test_a_new_stream_begins_at_the_shards_without_listed_parents() -> None:
+    shards = {"a": ("gone",), "b": ("a",), "c": ("a",), "d": ()}
+    assert set(first_state(shards, TRIM).positions) == {"a", "d"}
+
+
+def test_a_shard_goes_on_after_what_was_claimed_and_a_closed_one_is_finished() -> None:
+    before = StreamState(
+        positions={"a": TRIM, "b": TRIM, "c": after("3")}, finished=(), initial=TRIM
+    )
+    state = after_load(before, [claim(end("a")), claim(end("b", closed=True))])
+    assert state.positions == {"a": after("9"), "c": after("3")}
+    assert state.finished == ("b",)
+
+
+def test_through_is_the_earliest_of_the_claims() -> None:
+    before = StreamState(positions={}, finished=(), initial=TRIM)
+    early = NOW - timedelta(minutes=5)
+    assert after_load(before, [claim(), claim(through=early)]).through == early
+
+
+def test_a_child_waits_until_all_its_parents_are_read_to_the_end() -> None:
+    shards = {"a": (), "b": (), "merged": ("a", "b")}
+    half = StreamState(positions={"b": after("1")}, finished=("a",), initial=TRIM)
+    assert "merged" not in with_children(half, shards).positions
+    whole = StreamState(positions={}, finished=("a", "b"), initial=TRIM)
+    assert with_children(whole, shards).positions == {"merged": TRIM}
+
+
+def test_both_children_of_a_split_are_read_from_their_beginning() -> None:
+    state = StreamState(positions={}, finished=("a",), initial=after("1"))
+    shards = {"a": (), "left": ("a",), "right": ("a",)}
+    assert with_children(state, shards).positions == {"left": TRIM, "right": TRIM}
+
+
+def test_a_finished_shard_is_not_read_again_while_it_is_listed_and_forgotten_after() -> None:
+    state = StreamState(positions={"b": after("1")}, finished=("a",), initial=TRIM)
+    assert with_children(state, {"a": (), "b": ("a",)}).finished == ("a",)
+    assert with_children(state, {"b": ("a",)}).finished == ("a",)
+    assert with_children(state, {"b": ()}).finished == ()
+
+
+def test_a_parent_that_vanished_unread_is_loud() -> None:
+    state = StreamState(positions={}, finished=(), initial=TRIM)
+    with pytest.raises(DataLossError, match="shard child continues shard lost"):
+        with_children(state, {"child": ("lost",)})
+
+
+def test_a_start_at_a_time_holds_for_children_too() -> None:
+    start = Position("timestamp", timestamp=NOW)
+    state = StreamState(positions={}, finished=("a",), initial=start)
+    assert with_children(state, {"a": (), "b": ("a",)}).positions == {"b": start}
+
+
+def test_the_first_load_is_planned_even_when_nothing_has_arrived() -> None:
+    planner = StreamPlanner(FakeStream({"a": (), "b": ()}), TRIM)
+    made = planner.next_plan(0, None, [], NOW)
+    assert made is not None
+    assert [s.shard for p in made.parts for s in p.shards] == ["a", "b"]
+
+
+def test_nothing_new_makes_no_plan_and_keeps_its_iterators() -> None:
+    stream = FakeStream({"a": (), "b": ()})
+    planner = StreamPlanner(stream, TRIM)
+    state = StreamState(positions={"a": TRIM, "b": TRIM}, finished=(), initial=TRIM, through=NOW)
+    for _ in range(5):
+        assert planner.next_plan(1, plan(state), [], NOW) is None
+    assert stream.iterators == 2
+    stream.busy = {"b"}
+    assert planner.next_plan(1, plan(state), [], NOW) is not None
+
+
+def test_a_quiet_stream_still_gets_a_load_each_quarter_of_its_retention() -> None:
+    planner = StreamPlanner(FakeStream({"a": ()}), TRIM)
+    state = StreamState(positions={"a": TRIM}, finished=(), initial=TRIM, through=NOW)
+    assert planner.next_plan(1, plan(state), [], NOW + timedelta(hours=5)) is None
+    assert planner.next_plan(1, plan(state), [], NOW + timedelta(hours=7)) is not None
+
+
+def test_input_older_than_the_retention_is_loud() -> None:
+    planner = StreamPlanner(FakeStream({"a": ()}), TRIM)
+    state = StreamState(positions={"a": TRIM}, finished=(), initial=TRIM, through=NOW)
+    with pytest.raises(DataLossError, match="was read up to 2026-01-01 00:00:00Z only"):
+        planner.next_plan(1, plan(state), [], NOW + timedelta(hours=25))
+
+
+def test_many_shards_share_the_parts() -> None:
+    shards: dict[str, tuple[str, ...]] = {f"s{n:02d}": () for n in range(10)}
+    made = StreamPlanner(FakeStream(shards), TRIM, parts=4).next_plan(0, None, [], NOW)
+    assert made is not None
+    assert [len(p.shards) for p in made.parts] == [3, 3, 2, 2]
