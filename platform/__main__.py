@@ -1,0 +1,58 @@
+"""The estate, part by part: what ``pulumi up`` builds, and what is applied to the emulator."""
+
+import os
+from pathlib import Path
+
+import pulumi
+
+from estate.access import Access
+from estate.account import Account
+from estate.analytics import Analytics
+from estate.artifacts import Artifacts
+from estate.catalog import Catalog
+from estate.config import parse_config
+from estate.jobs import Jobs
+from estate.keys import Keys
+from estate.lake import Lake
+from estate.release import ROOT, make_release
+from estate.streams import Streams
+from lakehouse import naming
+from lakehouse.errors import LakehouseError
+from lakehouse.odcs import load_contracts
+
+
+def build() -> None:
+    """Build every part of the stack."""
+    settings = pulumi.Config()
+    config = parse_config(settings.require_object("platform"))
+    folder = settings.get("contracts") or os.environ.get("LAKEHOUSE_CONTRACTS")
+    contracts = load_contracts(ROOT / Path(folder or "quality/contracts"))
+    streams = contracts.select((), "stream")
+    release = make_release(contracts, config.jobs.python_requirements)
+    account = Account.current(config.prefix)
+
+    keys = Keys(config.prefix, config.keys, account, protect=not config.disposable)
+    lake = Lake(config, account, keys)
+    Streams(config, streams, keys["inbound"])
+    Catalog(config)
+    artifacts = Artifacts(release, lake["artifacts"])
+    access = Access(config, account, keys, streams)
+    Jobs(config, access, keys, release, after=artifacts)
+    analytics = Analytics(config, keys)
+
+    pulumi.export("prefix", config.prefix)
+    pulumi.export("datasets", sorted(contracts))
+    pulumi.export("buckets", {purpose: lake[purpose].bucket for purpose in naming.BUCKETS})
+    pulumi.export("streams", {c.dataset: naming.stream(config.prefix, c.dataset) for c in streams})
+    pulumi.export("jobs", {job: naming.job(config.prefix, job) for job in access.jobs})
+    pulumi.export("workgroup", analytics.workgroup)
+    pulumi.export(
+        "contracts", f"s3://{naming.bucket(config.prefix, 'artifacts')}/{release.contracts}"
+    )
+    pulumi.export("airflow_role", access.airflow.arn)
+
+
+try:
+    build()
+except LakehouseError as error:
+    raise pulumi.RunError(str(error)) from None

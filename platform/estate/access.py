@@ -1,0 +1,95 @@
+"""One role for every job and one for Airflow, each with the policy of its name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Final
+
+import pulumi
+import pulumi_aws as aws
+
+from estate import policies
+from estate.account import Account
+from estate.config import StackConfig
+from estate.grants import Statement, policy
+from estate.keys import KeyName, Keys
+from lakehouse import naming
+from lakehouse.contract import Contract
+from lakehouse.errors import EstateError
+
+Rules = Callable[[Account, dict[KeyName, str]], list[Statement]]
+_ROLE_NAME_LIMIT: Final = 64
+"""Characters. Source: IAM quotas."""
+
+
+class Access(pulumi.ComponentResource):
+    """The roles, named like their jobs, and ``<prefix>-airflow``."""
+
+    def __init__(
+        self,
+        config: StackConfig,
+        account: pulumi.Output[Account],
+        keys: Keys,
+        streams: Iterable[Contract],
+    ) -> None:
+        super().__init__("lakehouse:estate:Access", "access")
+        self._config, self._account, self._keys = config, account, keys
+        needs = config.jobs.python_requirements is not None
+        self.groups = stream_groups(streams)
+        rules: dict[str, Rules] = {
+            f"ingest-{group}": _ingest(f"ingest-{group}", datasets, environment=needs)
+            for group, datasets in self.groups.items()
+        } | {
+            "land": lambda a, k: policies.land(a, k, "land", environment=needs),
+            "promote": lambda a, k: policies.promote(a, k, "promote", environment=needs),
+            "marts": lambda a, k: policies.marts(a, k, "marts", environment=needs),
+        }
+        self.jobs = {job: self._role(job, ["glue"], rule) for job, rule in rules.items()}
+        self.airflow = self._role(
+            "airflow",
+            ["airflow", "airflow-env"],
+            lambda a, k: policies.airflow(a, k, list(rules)),
+        )
+        self.register_outputs({})
+
+    def _role(self, name: str, services: list[str], rules: Rules) -> aws.iam.Role:
+        full = naming.job(self._config.prefix, name)
+        if len(full) > _ROLE_NAME_LIMIT:
+            raise EstateError(
+                f"role name {full!r} has {len(full)} characters, IAM takes {_ROLE_NAME_LIMIT}; "
+                "shorten the prefix or the contracts' group"
+            )
+        role = aws.iam.Role(
+            name,
+            name=full,
+            description=f"What {full} may do",
+            assume_role_policy=self._account.apply(
+                lambda known: json.dumps(policies.trust(known, *services))
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        aws.iam.RolePolicy(
+            name,
+            name="own",
+            role=role.name,
+            policy=pulumi.Output.all(self._account, self._keys.arns()).apply(
+                lambda known: policy(full, rules(known[0], known[1]))
+            ),
+            opts=pulumi.ResourceOptions(parent=role),
+        )
+        return role
+
+
+def stream_groups(streams: Iterable[Contract]) -> dict[str, tuple[str, ...]]:
+    """The datasets of each group of streams; a group has one ingest job."""
+    ordered = sorted(streams, key=lambda c: (c.group, c.dataset))
+    return {
+        group: tuple(c.dataset for c in members)
+        for group, members in groupby(ordered, key=lambda c: c.group)
+    }
+
+
+def _ingest(job: str, datasets: tuple[str, ...], *, environment: bool) -> Rules:
+    return lambda a, k: policies.ingest(a, k, job, datasets, environment=environment)

@@ -1,0 +1,34 @@
+"""The Glue databases. Their tables are made by the jobs that write them, from the contracts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pulumi
+import pulumi_aws as aws
+
+from estate.config import StackConfig
+from lakehouse import naming
+from lakehouse.naming import Layer
+
+_DESCRIPTIONS: Final[dict[Layer, str]] = {
+    "bronze": "every delivery as it came, rejects marked",
+    "silver": "clean rows, checked and unique by key",
+    "gold": "marts and indicators, checked",
+}
+
+
+class Catalog(pulumi.ComponentResource):
+    """One database a layer, named like it."""
+
+    def __init__(self, config: StackConfig) -> None:
+        super().__init__("lakehouse:estate:Catalog", "catalog")
+        for layer in naming.LAYERS:
+            aws.glue.CatalogDatabase(
+                layer,
+                name=layer,
+                description=_DESCRIPTIONS[layer],
+                location_uri=f"s3://{naming.bucket(config.prefix, layer)}/",
+                opts=pulumi.ResourceOptions(parent=self, protect=not config.disposable),
+            )
+        self.register_outputs({})

@@ -1,0 +1,164 @@
+"""What a stack may decide, checked before anything is built.
+
+A stack is its YAML file alone: ``Pulumi.<stack>.yaml``, key ``lakehouse:platform``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lakehouse.errors import EstateError
+
+BatchWorker = Literal["G.1X", "G.2X", "G.4X", "G.8X", "R.1X", "R.2X"]
+_BATCH_WORKERS = ("G.1X", "G.2X", "G.4X", "G.8X", "R.1X", "R.2X")
+
+
+class _Part(BaseModel):
+    """A part of the configuration: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class KeysConfig(_Part):
+    """KMS keys."""
+
+    deletion_days: int = Field(default=7, ge=7, le=30)
+    """Days between the order to delete a key and its end."""
+
+
+class LakeConfig(_Part):
+    """Buckets."""
+
+    noncurrent_days: int = Field(default=7, ge=1, le=365)
+    """Days for which a replaced object can be brought back; what was erased ends only then."""
+
+
+class StreamsConfig(_Part):
+    """Kinesis streams."""
+
+    mode: Literal["ON_DEMAND", "PROVISIONED"] = "ON_DEMAND"
+    shards: int | None = Field(default=None, ge=1, le=200)
+    """Shards of each stream; PROVISIONED only."""
+    retention_hours: int = Field(default=24, ge=24, le=8760)
+
+    @model_validator(mode="after")
+    def _shards_fit_mode(self) -> StreamsConfig:
+        if (self.mode == "PROVISIONED") != (self.shards is not None):
+            raise ValueError(
+                "shards is for PROVISIONED streams, which need it; ON_DEMAND streams have none"
+            )
+        return self
+
+
+class IngestConfig(_Part):
+    """The ingest job of every group of streams."""
+
+    continuous: bool = True
+    """Whether it runs all the time; else scheduled runs drain the streams and end."""
+    worker_type: Literal[BatchWorker, "G.025X"] = "G.1X"
+    workers: int = Field(default=2, ge=2, le=100)
+    timeout_minutes: int = Field(default=60, ge=5, le=2880)
+    """Bound of a draining run. A continuous run has none: Glue would not restart it."""
+    maintenance_window: str = Field(
+        default="Sun:10", pattern=r"^(Sun|Mon|Tue|Wed|Thu|Fri|Sat):(1?\d|2[0-3])$"
+    )
+    """Day and hour, UTC, in which Glue may restart a continuous run."""
+
+    @model_validator(mode="after")
+    def _worker_fits_mode(self) -> IngestConfig:
+        if not self.continuous and self.worker_type not in _BATCH_WORKERS:
+            raise ValueError(f"worker_type {self.worker_type} is for continuous jobs; take G.1X")
+        return self
+
+
+class BatchConfig(_Part):
+    """A batch job."""
+
+    worker_type: BatchWorker = "G.1X"
+    workers: int = Field(default=2, ge=2, le=100)
+    timeout_minutes: int = Field(default=60, ge=5, le=2880)
+    execution_class: Literal["STANDARD", "FLEX"] = "STANDARD"
+
+    @model_validator(mode="after")
+    def _flex_fits_worker(self) -> BatchConfig:
+        if self.execution_class == "FLEX" and self.worker_type not in {"G.1X", "G.2X"}:
+            raise ValueError("execution_class FLEX runs on G.1X and G.2X workers only")
+        return self
+
+
+class JobsConfig(_Part):
+    """Glue jobs."""
+
+    python_requirements: str | None = None
+    """Pinned requirements, a path in the repository, from which Glue makes the jobs' environment;
+    without it the jobs find only what their machine has."""
+    ingest: IngestConfig = IngestConfig()
+    land: BatchConfig = BatchConfig()
+    promote: BatchConfig = BatchConfig()
+    marts: BatchConfig = BatchConfig()
+
+
+class AnalyticsConfig(_Part):
+    """Athena."""
+
+    scan_limit_gb: int = Field(default=100, ge=1, le=10_000)
+    """A query that has read more is cancelled."""
+    results_days: int = Field(default=7, ge=1, le=365)
+    """Days for which query results are kept."""
+
+
+class StackConfig(_Part):
+    """Everything that distinguishes one stack from another."""
+
+    prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
+    """Start of every name, unlike any other in AWS, for bucket names are shared by all accounts."""
+    disposable: bool = False
+    """Whether ``pulumi destroy`` may delete data. Otherwise what holds data is protected."""
+    keys: KeysConfig = KeysConfig()
+    lake: LakeConfig = LakeConfig()
+    streams: StreamsConfig = StreamsConfig()
+    jobs: JobsConfig = JobsConfig()
+    analytics: AnalyticsConfig = AnalyticsConfig()
+
+
+def parse_config(raw: object) -> StackConfig:
+    """The checked configuration; EstateError says in one line what is wrong with it."""
+    try:
+        return StackConfig.model_validate(raw)
+    except ValidationError as error:
+        reasons = "; ".join(_reason(detail) for detail in error.errors())
+        raise EstateError(f"lakehouse:platform: {reasons}") from None
+
+
+def _reason(detail: Any) -> str:
+    where = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(detail["loc"][-1]), _KEYS, n=1)
+        return f"unknown key {where!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+    if detail["type"] == "missing":
+        return f"no {where!r}; add it"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" + (
+        "" if detail["type"] == "value_error" else f", got {detail['input']!r}"
+    )
+
+
+_KEYS = sorted(
+    {
+        key
+        for part in (
+            KeysConfig,
+            LakeConfig,
+            StreamsConfig,
+            IngestConfig,
+            BatchConfig,
+            JobsConfig,
+            AnalyticsConfig,
+            StackConfig,
+        )
+        for key in part.model_fields
+    }
+)

@@ -1,0 +1,117 @@
+"""IAM statements, the building blocks of every role's policy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from estate.account import Account
+from estate.keys import KeyName
+from lakehouse.errors import EstateError
+from lakehouse.naming import BucketPurpose, Layer
+
+Statement = dict[str, Any]
+POLICY_LIMIT: Final = 10_240
+"""Characters, white space aside, of all inline policies of a role. Source: IAM quotas."""
+METRICS_NAMESPACE: Final = "Lakehouse"
+
+
+def allow(
+    sid: str, actions: Sequence[str], resources: Sequence[str], condition: Any = None
+) -> Statement:
+    """One statement."""
+    statement: Statement = {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": list(actions),
+        "Resource": list(resources),
+    }
+    return statement | ({"Condition": condition} if condition else {})
+
+
+def policy(role: str, statements: Iterable[Statement]) -> str:
+    """The policy document; EstateError when IAM would refuse it for its size."""
+    text = json.dumps(
+        {"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":")
+    )
+    if len(text) > POLICY_LIMIT:
+        raise EstateError(
+            f"the policy of role {role} has {len(text)} characters; IAM takes {POLICY_LIMIT}: "
+            "give some of its datasets another group"
+        )
+    return text
+
+
+def objects(
+    account: Account,
+    purpose: BucketPurpose,
+    *keys: str,
+    write: bool = False,
+    delete: bool = False,
+    versions: bool = False,
+) -> list[Statement]:
+    """Rights on a bucket's objects below key patterns such as ``flights/*``; none: all of them."""
+    bucket = account.bucket(purpose)
+    name = purpose.title()
+    get = ["s3:GetObject", *(["s3:GetObjectVersion"] if versions else [])]
+    put = ["s3:PutObject", "s3:AbortMultipartUpload"] if write else []
+    end = ["s3:DeleteObject"] if delete else []
+    listing = ["s3:ListBucket", *(["s3:ListBucketVersions"] if versions else [])]
+    condition = {"StringLike": {"s3:prefix": list(keys)}} if keys else None
+    return [
+        allow(f"{name}Objects", get + put + end, [f"{bucket}/{key}" for key in keys or ("*",)]),
+        allow(f"{name}List", listing, [bucket], condition),
+    ]
+
+
+def tables(account: Account, layer: Layer, *datasets: str, write: bool = False) -> Statement:
+    """Rights on a layer's tables in the catalog; without datasets: on all of them."""
+    change = ["glue:CreateTable", "glue:UpdateTable"] if write else []
+    return allow(
+        f"{layer.title()}Tables",
+        ["glue:GetDatabase", "glue:GetTable", "glue:GetTables", *change],
+        account.tables(layer, *datasets),
+    )
+
+
+def use_keys(
+    arns: Mapping[KeyName, str], *, read: Sequence[KeyName] = (), write: Sequence[KeyName] = ()
+) -> list[Statement]:
+    """Rights on keys. Writing includes reading, as a multipart upload needs both."""
+    found = []
+    if read:
+        found.append(allow("KeysRead", ["kms:Decrypt"], [arns[name] for name in read]))
+    if write:
+        actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+        found.append(allow("KeysWrite", actions, [arns[name] for name in write]))
+    return found
+
+
+def job_basics(account: Account, job: str, *, environment: bool) -> list[Statement]:
+    """What every Glue job needs: its code, its log, its metrics, its Python environment."""
+    own = f"{account.bucket('artifacts')}/environments/{job}/*"
+    environments = [allow("Environment", ["s3:GetObject", "s3:PutObject"], [own])]
+    return [
+        *objects(account, "artifacts", "code/*", "contracts/*", f"environments/{job}/*"),
+        *(environments if environment else []),
+        allow(
+            "Logs",
+            [
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:PutLogEvents",
+                "logs:AssociateKmsKey",
+            ],
+            [account.arn("logs", "log-group:/aws-glue/*")],
+        ),
+        # CloudWatch has no resources to name for this call.
+        allow(
+            "Metrics",
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            {"StringEquals": {"cloudwatch:namespace": [METRICS_NAMESPACE, "Glue"]}},
+        ),
+        # Nor has Glue for this one, with which a run finds how to encrypt its log.
+        allow("Encryption", ["glue:GetSecurityConfiguration"], ["*"]),
+    ]

@@ -1,0 +1,118 @@
+"""What each role may do, as pure functions of the account, the keys and the contracts.
+
+The writer of a layer can read the layer below and nothing above; only its job publishes to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from estate.account import Account
+from estate.grants import Statement, allow, job_basics, objects, tables, use_keys
+from estate.keys import KeyName
+
+KeyArns = Mapping[KeyName, str]
+
+
+def ingest(
+    account: Account, keys: KeyArns, job: str, datasets: Sequence[str], *, environment: bool
+) -> list[Statement]:
+    """A group's streams into the bronze tables of its own datasets."""
+    own = [f"{dataset}/*" for dataset in datasets]
+    return [
+        *job_basics(account, job, environment=environment),
+        allow(
+            "Streams",
+            [
+                "kinesis:DescribeStreamSummary",
+                "kinesis:GetRecords",
+                "kinesis:GetShardIterator",
+                "kinesis:ListShards",
+            ],
+            [account.stream(dataset) for dataset in datasets],
+        ),
+        # Spark removes old files of its checkpoint, a losing attempt those that it wrote.
+        *objects(account, "ledger", *own, write=True),
+        allow(
+            "Checkpoints",
+            ["s3:DeleteObject"],
+            [f"{account.bucket('ledger')}/{dataset}/checkpoint/*" for dataset in datasets],
+        ),
+        *objects(account, "bronze", *own, write=True, delete=True),
+        tables(account, "bronze", *datasets, write=True),
+        *use_keys(keys, read=["inbound"], write=["bronze", "operations"]),
+    ]
+
+
+def land(account: Account, keys: KeyArns, job: str, *, environment: bool) -> list[Statement]:
+    """Landed objects into bronze."""
+    return [
+        *job_basics(account, job, environment=environment),
+        *objects(account, "landing", versions=True),
+        *objects(account, "ledger", write=True),
+        *objects(account, "bronze", write=True, delete=True),
+        tables(account, "bronze", write=True),
+        *use_keys(keys, read=["inbound"], write=["bronze", "operations"]),
+    ]
+
+
+def promote(account: Account, keys: KeyArns, job: str, *, environment: bool) -> list[Statement]:
+    """Bronze into silver, through the gate."""
+    return [
+        *job_basics(account, job, environment=environment),
+        *objects(account, "bronze"),
+        tables(account, "bronze"),
+        *objects(account, "silver", write=True, delete=True),
+        tables(account, "silver", write=True),
+        *objects(account, "verdicts", write=True),
+        *use_keys(keys, read=["bronze"], write=["silver", "operations"]),
+    ]
+
+
+def marts(account: Account, keys: KeyArns, job: str, *, environment: bool) -> list[Statement]:
+    """Silver into gold, through the gate."""
+    return [
+        *job_basics(account, job, environment=environment),
+        *objects(account, "silver"),
+        tables(account, "silver"),
+        *objects(account, "gold", write=True, delete=True),
+        tables(account, "gold", write=True),
+        *objects(account, "verdicts", write=True),
+        *use_keys(keys, read=["silver"], write=["gold", "operations"]),
+    ]
+
+
+def airflow(account: Account, keys: KeyArns, jobs: Sequence[str]) -> list[Statement]:
+    """Starts jobs, writes what it pulled to the landing zone, reads verdicts; touches no table."""
+    return [
+        allow(
+            "Jobs",
+            [
+                "glue:BatchStopJobRun",
+                "glue:GetJob",
+                "glue:GetJobRun",
+                "glue:GetJobRuns",
+                "glue:StartJobRun",
+            ],
+            [account.job(job) for job in jobs],
+        ),
+        *objects(account, "landing", write=True),
+        *objects(account, "verdicts"),
+        *use_keys(keys, read=["operations"], write=["inbound"]),
+    ]
+
+
+def trust(account: Account, *services: str) -> dict[str, Any]:
+    """Who may take a role: services, acting for this account alone."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": [f"{service}.amazonaws.com" for service in services]},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"aws:SourceAccount": account.id}},
+            }
+        ],
+    }
