@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import boto3
 import msgspec
-from botocore.config import Config
-from pyiceberg.catalog import Catalog, load_catalog
 
 from lakehouse import naming
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
 
 
 class Aws(msgspec.Struct, frozen=True):
@@ -61,6 +61,9 @@ def endpoint(service: str) -> str | None:
 # Building a client costs about 0.3 s, and a Spark worker serves many tasks.
 @functools.cache
 def _client(service: str, region: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
     config = Config(
         retries={"mode": "adaptive", "max_attempts": 8},
         connect_timeout=5,
@@ -73,6 +76,8 @@ def _client(service: str, region: str) -> Any:
 
 @functools.cache
 def _catalog(region: str) -> Catalog:
+    from pyiceberg.catalog import load_catalog
+
     properties = {
         "type": "glue",
         "glue.region": region,

@@ -2,28 +2,32 @@
 
 The source's rows are claims. Its offset is the number of a load, and the ledger knows what that
 load covers, so a checkpoint that is lost, rolled back or shared changes nothing.
+
+Spark starts several Python processes for a source and imports this module in each, so what is heavy
+(PyIceberg takes 1.5 s) is imported where it is used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-import pyarrow as pa
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
 
 from lakehouse.aws import Aws
 from lakehouse.contract import Contract
 from lakehouse.errors import LedgerError
-from lakehouse.ingest import open_ledger, open_loads, work_on
-from lakehouse.kinesis import Stream, StreamPlanner
 from lakehouse.ledger import Limits, Position
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
     from pyspark.sql.types import StructType
+
+    from lakehouse.kinesis import StreamPlanner
+    from lakehouse.loads import Loads
 
 _SCHEMA: Final = "load bigint, part int, good bigint, rejected bigint, payload_bytes bigint"
 
@@ -65,9 +69,12 @@ class LoadsReader(DataSourceStreamReader):
 
     def __init__(self, options: StreamOptions) -> None:
         self._options = options
+        self._made: tuple[Loads, StreamPlanner] | None = None
 
     def initialOffset(self) -> dict[str, int]:  # noqa: N802 - Spark's name
         """The last load that needs no more work."""
+        from lakehouse.ingest import open_loads
+
         loads = open_loads(self._options.aws, self._options.contract)
         return {"load": loads.progress().next_load - 1}
 
@@ -93,6 +100,10 @@ class LoadsReader(DataSourceStreamReader):
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Work on one part, and give its claim as a row."""
+        import pyarrow as pa
+
+        from lakehouse.ingest import open_ledger, work_on
+
         assert isinstance(partition, _PartOfLoad)  # noqa: S101 - what partitions() made
         options = self._options
         plan = open_ledger(options.aws, options.contract.dataset).plan(partition.load)
@@ -119,9 +130,12 @@ class LoadsReader(DataSourceStreamReader):
             ),
         )
 
-    def _driver(self) -> tuple[Any, StreamPlanner]:
+    def _driver(self) -> tuple[Loads, StreamPlanner]:
         """The driver's loads and planner, made once: the planner keeps its shard iterators."""
-        if not hasattr(self, "_made"):
+        if self._made is None:
+            from lakehouse.ingest import open_loads
+            from lakehouse.kinesis import Stream, StreamPlanner
+
             options = self._options
             stream = Stream(options.aws, options.contract.dataset)
             self._made = (
@@ -135,6 +149,8 @@ def start_query(
     spark: SparkSession, options: StreamOptions, trigger_seconds: float
 ) -> StreamingQuery:
     """The running query of one dataset: its loads in, published in bronze."""
+    from lakehouse.ingest import open_loads
+
     aws, contract = options.aws, options.contract
     loads = open_loads(aws, contract)
 

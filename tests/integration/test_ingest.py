@@ -1,0 +1,177 @@
+"""Streams and files into bronze, against the emulator."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pyarrow as pa
+import pytest
+
+from lakehouse import ingest
+from lakehouse.aws import Aws
+from lakehouse.contract import Contracts
+from lakehouse.errors import EstateError
+from lakehouse.kinesis import Stream, StreamPlanner
+from lakehouse.ledger import Limits, Position
+from lakehouse.loads import Loads
+from lakehouse.tables import load_table
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+TRIM = Position("trim_horizon")
+
+
+def flight(number: int, **change: object) -> bytes:
+    record = {
+        "event_id": f"{number:032x}", "flight_date": "2013-01-01",
+        "scheduled_departure": "2013-01-01T10:15:00Z", "carrier": "UA", "flight": 1 + number % 9000,
+        "tailnum": "N14228", "origin": "EWR", "dest": "IAH", "dep_delay": 2.0, "arr_delay": 11.0,
+        "air_time": 227.0, "distance": 1400,
+    }  # fmt: skip
+    return json.dumps(record | change).encode()
+
+
+def send(aws: Aws, payloads: Sequence[bytes]) -> None:
+    for start in range(0, len(payloads), 500):
+        answer = aws.client("kinesis").put_records(
+            StreamName=aws.stream("flights"),
+            Records=[
+                {"Data": payload, "PartitionKey": str(number)}
+                for number, payload in enumerate(payloads[start : start + 500], start)
+            ],
+        )
+        assert answer["FailedRecordCount"] == 0
+
+
+def bronze(aws: Aws, dataset: str) -> pa.Table:
+    table = load_table(aws, "bronze", dataset)
+    assert table is not None
+    return table.scan().to_arrow()
+
+
+def codes(rows: pa.Table) -> Counter[str | None]:
+    return Counter(reject and reject["code"] for reject in rows["_reject"].to_pylist())
+
+
+@pytest.fixture
+def flights(aws: Aws, contracts: Contracts) -> Loads:
+    return ingest.open_loads(aws, contracts["flights"])
+
+
+@pytest.fixture
+def planner(aws: Aws) -> StreamPlanner:
+    return StreamPlanner(Stream(aws, "flights"), TRIM, Limits(records=1000))
+
+
+def test_a_stream_lands_in_loads_with_its_rejects(
+    aws: Aws, contracts: Contracts, flights: Loads, planner: StreamPlanner
+) -> None:
+    sent = [flight(n) for n in range(2500)] + [b"{", flight(1, distance=-1), flight(2)]
+    send(aws, sent)
+    execute = ingest.on_driver(aws, contracts["flights"])
+    loads = []
+    while (plan := flights.run(planner, execute)) is not None:
+        loads.append(plan.load)
+    rows = bronze(aws, "flights")
+    assert loads == list(range(len(loads)))
+    assert len(loads) > 1, "the limit of a load was not kept"
+    assert Counter(rows["_payload"].to_pylist()) == Counter(sent)
+    assert codes(rows) == {None: 2501, "malformed": 1, "range": 1}
+    positions = set(
+        zip(*(rows[c].to_pylist() for c in ("_source", "_sequence", "_index")), strict=True)
+    )
+    assert len(positions) == len(sent)
+
+
+def test_an_unfinished_load_is_carried_out_by_the_next_driver(
+    aws: Aws, contracts: Contracts, flights: Loads, planner: StreamPlanner
+) -> None:
+    before = bronze(aws, "flights").num_rows
+    send(aws, [flight(n) for n in range(100)])
+    planned = flights.plan(planner)
+    assert planned is not None
+    ingest.work_on(aws, contracts["flights"], planned, 0)
+    send(aws, [flight(n) for n in range(50)])
+    successor = ingest.open_loads(aws, contracts["flights"])
+    execute = ingest.on_driver(aws, contracts["flights"])
+    again = successor.run(planner, execute)
+    assert again == planned
+    while successor.run(planner, execute) is not None:
+        pass
+    assert bronze(aws, "flights").num_rows == before + 150
+
+
+def test_a_missing_stream_is_said(aws: Aws, contracts: Contracts) -> None:
+    elsewhere = msgspec.structs.replace(aws, prefix="nowhere")
+    with pytest.raises(EstateError, match="no stream nowhere-flights"):
+        Stream(elsewhere, "flights").retention()
+    assert "flights" in contracts
+
+
+def put(aws: Aws, key: str, body: bytes) -> None:
+    aws.client("s3").put_object(Bucket=aws.bucket("landing"), Key=key, Body=body)
+
+
+def test_each_version_of_an_object_lands_once(aws: Aws, contracts: Contracts) -> None:
+    airlines = contracts["airlines"]
+    execute = ingest.on_driver(aws, airlines)
+    put(aws, "airlines/a.csv", b"carrier,name\nAA,American\nUA,United\n")
+    assert [plan.load for plan in ingest.land(aws, airlines, execute)] == [0]
+    assert ingest.land(aws, airlines, execute) == []
+    put(aws, "airlines/a.csv", b"carrier,name\nAA,American Airlines\n")
+    put(aws, "airlines/empty.csv", b"")
+    put(aws, "airlines/other.csv", b"PK\x03\x04\xff\xfe")
+    assert [plan.load for plan in ingest.land(aws, airlines, execute)] == [1]
+    rows = bronze(aws, "airlines")
+    assert codes(rows) == {None: 3, "empty": 1, "malformed": 1}
+    assert rows.column_names[:2] == ["carrier", "name"]
+    assert set(rows["_load"].to_pylist()) == {0, 1}
+
+
+def test_pages_of_a_pull_land_as_their_records(aws: Aws, contracts: Contracts) -> None:
+    weather = contracts["weather"]
+    hours = [
+        {"origin": "EWR", "time_hour": f"2013-01-01T{h:02d}:00:00Z", "temp": h} for h in range(5)
+    ]
+    put(aws, "weather/2013-01/page-1.json", json.dumps({"observations": hours[:3]}).encode())
+    put(aws, "weather/2013-01/page-2.json", json.dumps({"observations": hours[3:]}).encode())
+    assert len(ingest.land(aws, weather, ingest.on_driver(aws, weather))) == 1
+    assert bronze(aws, "weather")["temp"].to_pylist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+def test_spark_drains_the_stream_and_starts_again_without_its_checkpoint(
+    spark: SparkSession, aws: Aws, contracts: Contracts
+) -> None:
+    from lakehouse.stream import LoadsSource, StreamOptions, drain, start_query
+
+    spark.dataSource.register(LoadsSource)
+    options = StreamOptions(aws, contracts["flights"])
+    ingest.open_loads(aws, contracts["flights"])
+    before = bronze(aws, "flights").num_rows
+    send(aws, [flight(n) for n in range(700)])
+    drain(start_query(spark, options, trigger_seconds=0))
+    assert bronze(aws, "flights").num_rows == before + 700
+    _forget_checkpoint(aws)
+    send(aws, [flight(n) for n in range(300)])
+    drain(start_query(spark, options, trigger_seconds=0))
+    assert bronze(aws, "flights").num_rows == before + 1000
+
+
+def test_spark_lands_files(spark: SparkSession, aws: Aws, contracts: Contracts) -> None:
+    planes = contracts["planes"]
+    put(aws, "planes/bad.csv", b"a,b\n1,2\n")
+    assert len(ingest.land(aws, planes, ingest.on_spark(spark, aws, planes))) == 1
+    assert codes(bronze(aws, "planes")) == {"header": 1}
+
+
+def _forget_checkpoint(aws: Aws) -> None:
+    s3: Any = aws.client("s3")
+    found = s3.list_objects_v2(Bucket=aws.bucket("ledger"), Prefix="flights/checkpoint/")
+    assert found["KeyCount"] > 0
+    for item in found["Contents"]:
+        s3.delete_object(Bucket=aws.bucket("ledger"), Key=item["Key"])
