@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Final
@@ -14,7 +15,7 @@ from estate import policies
 from estate.account import Account
 from estate.config import StackConfig
 from estate.grants import Statement, policy
-from estate.keys import KeyName, Keys
+from estate.keys import KEYS, KeyName, Keys
 from lakehouse import naming
 from lakehouse.contract import Contract
 from lakehouse.errors import EstateError
@@ -61,6 +62,11 @@ class Access(pulumi.ComponentResource):
                 f"role name {full!r} has {len(full)} characters, IAM takes {_ROLE_NAME_LIMIT}; "
                 "shorten the prefix or the contracts' group"
             )
+        # Measured before anything is built, in the region with the longest name.
+        sample = Account(self._config.prefix, "aws", "ap-southeast-1", "0" * 12)
+        policy(
+            full, rules(sample, {key: sample.arn("kms", f"key/{uuid.UUID(int=0)}") for key in KEYS})
+        )
         role = aws.iam.Role(
             name,
             name=full,

@@ -146,19 +146,4 @@ def _reason(detail: Any) -> str:
     )
 
 
-_KEYS = sorted(
-    {
-        key
-        for part in (
-            KeysConfig,
-            LakeConfig,
-            StreamsConfig,
-            IngestConfig,
-            BatchConfig,
-            JobsConfig,
-            AnalyticsConfig,
-            StackConfig,
-        )
-        for key in part.model_fields
-    }
-)
+_KEYS = sorted({key for part in _Part.__subclasses__() for key in part.model_fields})

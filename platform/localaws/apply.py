@@ -9,21 +9,30 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextvars
+import functools
 import json
 import os
 import runpy
 import sys
 import threading
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pulumi
+import pulumi_aws
 import yaml
+from google.protobuf import (  # type: ignore[import-untyped]  # protobuf ships no types
+    empty_pb2,
+    json_format,
+    struct_pb2,
+)
 from pulumi.runtime import rpc, settings
 from pulumi.runtime.config import set_all_config
-from pulumi.runtime.mocks import MockCallArgs, MockEngine, MockMonitor, MockResourceArgs, Mocks
+from pulumi.runtime.mocks import MockEngine
+from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.stack import run_in_stack
 
 from lakehouse.errors import EstateError
@@ -32,6 +41,9 @@ from localaws.handlers import Endpoint, create, reference
 ROOT: Final = Path(__file__).resolve().parents[2]
 PROGRAM: Final = ROOT / "platform" / "__main__.py"
 PROJECT: Final = "lakehouse"
+
+Make = Callable[[str, str, Mapping[str, Any]], tuple[str, Mapping[str, Any]]]
+"""Makes a resource of a type, name and inputs; its id, and its outputs beside the inputs."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,7 @@ def render(stack: str, contracts: Path, changes: Mapping[str, Any] | None = None
 
     ``changes`` are put over the top level of the stack's ``platform`` configuration.
     """
-    monitor = _Monitor(_Recorder())
+    monitor = _Monitor(reference, "123456789012", "eu-west-1")
     _run(stack, contracts, monitor, changes)
     return sorted(monitor.recorded, key=lambda r: (r.type, r.name))
 
@@ -62,7 +74,8 @@ def apply(stack: str, contracts: Path, env: Mapping[str, str]) -> dict[str, Any]
     May be repeated: what is there is brought up to date or left. Nothing is removed. Raises
     EstateError for a resource that the emulator does not take.
     """
-    monitor = _Monitor(_Builder(Endpoint.from_env(env)))
+    endpoint = Endpoint.from_env(env)
+    monitor = _Monitor(functools.partial(create, endpoint), endpoint.account, endpoint.region)
     _run(stack, contracts, monitor, None)
     return monitor.outputs
 
@@ -77,67 +90,67 @@ def stack_config(stack: str) -> dict[str, Any]:
     return config
 
 
-class _Monitor(MockMonitor):
-    """Stands in for Pulumi's engine: passes on every resource, keeps what was declared."""
+class _Monitor:
+    """Stands in for Pulumi's engine: hands every resource on to ``make`` and keeps its inputs.
 
-    def __init__(self, mocks: Mocks) -> None:
-        super().__init__(mocks)
+    Pulumi's own ``MockMonitor`` would do, but for the event loops that it leaves open in threads.
+    """
+
+    def __init__(self, make: Make, account: str, region: str) -> None:
         self.recorded: list[Recorded] = []
         self.outputs: dict[str, Any] = {}
+        self._make = make
+        self._answers = {
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": account},
+            "aws:index/getPartition:getPartition": {"partition": "aws"},
+            "aws:index/getRegion:getRegion": {"region": region},
+        }
         self._lock = threading.Lock()
 
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's name
-        if request.custom:
-            recorded = Recorded(
-                type=request.type,
-                name=request.name,
-                inputs=rpc.deserialize_properties(request.object),
-                parent=request.parent.rpartition("::")[2],
-                protect=request.protect,
-                retain=request.retainOnDelete,
+    def GetDeploymentInfo(self, _request: object) -> Any:  # noqa: N802 - the engine's name
+        return resource_pb2.DeploymentInfo()
+
+    def Invoke(self, request: Any) -> Any:  # noqa: N802 - the engine's name
+        if request.tok not in self._answers:
+            raise EstateError(
+                f"the program asks the account for {request.tok}; add the answer to {__name__}"
             )
-            with self._lock:
-                self.recorded.append(recorded)
-        return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # Pulumi's mocks have no types
+        return resource_pb2.ResourceInvokeResponse(
+            **{"return": _struct(self._answers[request.tok])}
+        )
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's name
+        parents = request.parent.split("::")[2] if request.parent else ""
+        kind = f"{parents}${request.type}" if parents else request.type
+        urn = f"urn:pulumi:{settings.get_stack()}::{PROJECT}::{kind}::{request.name}"
+        if not request.custom:
+            return resource_pb2.RegisterResourceResponse(urn=urn)
+        recorded = Recorded(
+            type=request.type,
+            name=request.name,
+            inputs=rpc.deserialize_properties(request.object),
+            parent=request.parent.rpartition("::")[2],
+            protect=request.protect,
+            retain=request.retainOnDelete,
+        )
+        with self._lock:
+            self.recorded.append(recorded)
+        made, outputs = self._make(recorded.type, recorded.name, recorded.inputs)
+        return resource_pb2.RegisterResourceResponse(
+            urn=urn, id=made, object=_struct({**recorded.inputs, **outputs})
+        )
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the engine's name
-        if "pulumi:pulumi:Stack::" in request.urn:
+        if "::pulumi:pulumi:Stack::" in request.urn:
             self.outputs = rpc.deserialize_properties(request.outputs)
-        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]  # as above
+        return empty_pb2.Empty()
+
+    def SignalAndWaitForShutdown(self, _request: object) -> Any:  # noqa: N802 - the engine's name
+        return empty_pb2.Empty()
 
 
-class _Recorder(Mocks):
-    """Answers as an account would that nobody can reach."""
-
-    def call(self, args: MockCallArgs) -> Any:
-        return _known(args.token, "123456789012", "eu-west-1")
-
-    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        return reference(args.typ, args.name, args.inputs) if args.custom else ("", {})
-
-
-class _Builder(Mocks):
-    """Makes every resource on the emulator."""
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-
-    def call(self, args: MockCallArgs) -> Any:
-        return _known(args.token, self._endpoint.account, self._endpoint.region)
-
-    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        return create(self._endpoint, args.typ, args.name, args.inputs) if args.custom else ("", {})
-
-
-def _known(token: str, account: str, region: str) -> dict[str, str]:
-    answers = {
-        "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": account},
-        "aws:index/getPartition:getPartition": {"partition": "aws"},
-        "aws:index/getRegion:getRegion": {"region": region},
-    }
-    if token not in answers:
-        raise EstateError(f"the program asks the account for {token}; add its answer to {__name__}")
-    return answers[token]
+def _struct(values: Mapping[str, Any]) -> struct_pb2.Struct:
+    return json_format.ParseDict(dict(values), struct_pb2.Struct())
 
 
 def _run(stack: str, contracts: Path, monitor: _Monitor, changes: Mapping[str, Any] | None) -> None:
@@ -160,11 +173,22 @@ def _run_here(stack: str, config: Mapping[str, Any], monitor: _Monitor) -> None:
         {key: v if isinstance(v, str) else json.dumps(v) for key, v in config.items()}, []
     )
 
+    with warnings.catch_warnings():
+        # The module warns of its own deprecated classes, which it defines when first looked into.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        _ = pulumi_aws.s3.Bucket
+
     def program() -> None:
         runpy.run_path(str(PROGRAM), run_name="__main__")
 
+    async def run() -> None:
+        # Pulumi raises the first error; all that waited for the same resource fails with it and
+        # would be printed, a traceback each.
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+        await run_in_stack(program)
+
     try:
-        asyncio.run(run_in_stack(program))
+        asyncio.run(run())
     except pulumi.RunError as error:
         raise EstateError(str(error)) from None
 

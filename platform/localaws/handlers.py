@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lakehouse.errors import EstateError
 
-Made = tuple[str, dict[str, Any]]
+Made = tuple[str, Mapping[str, Any]]
 """A resource's id, and the outputs that it has beside its inputs."""
 
 
@@ -50,8 +50,11 @@ class Endpoint:
 
     @property
     def account(self) -> str:
-        """Id of the account that the emulator plays."""
-        return str(self.client("sts").get_caller_identity()["Account"])
+        """Id of the account that the emulator plays; EstateError when it does not answer."""
+        try:
+            return str(self.client("sts").get_caller_identity()["Account"])
+        except BotoCoreError as error:
+            raise EstateError(f"no emulator answers: {error}; start it first") from error
 
     def client(self, service: str) -> Any:
         """The client of a service."""
@@ -70,7 +73,7 @@ class Endpoint:
             return self._clients[service]
 
 
-Handler = Callable[[Endpoint, dict[str, Any]], Made]
+Handler = Callable[[Endpoint, Mapping[str, Any]], Made]
 HANDLERS: Final[dict[str, Handler]] = {}
 LACKING: Final[dict[str, str]] = {}
 """Types that the emulator does not have, each with what is therefore not shown on one machine."""
@@ -86,7 +89,7 @@ def handles(kind: str) -> Callable[[Handler], Handler]:
     return register
 
 
-def create(endpoint: Endpoint, kind: str, name: str, inputs: dict[str, Any]) -> Made:
+def create(endpoint: Endpoint, kind: str, name: str, inputs: Mapping[str, Any]) -> Made:
     """Make a resource; EstateError for a type without handler and for a refused call."""
     # The handlers register themselves when their module is first imported.
     from localaws import handlers_compute, handlers_storage  # noqa: F401
@@ -100,18 +103,17 @@ def create(endpoint: Endpoint, kind: str, name: str, inputs: dict[str, Any]) -> 
             "or add the type to LACKING with the reason"
         )
     try:
-        made, outputs = handler(endpoint, inputs)
+        return handler(endpoint, inputs)
     except (ClientError, BotoCoreError) as error:
         raise EstateError(f"{kind} {name!r}: the emulator refused it: {error}") from error
-    return made, inputs | outputs
 
 
 def reference(kind: str, name: str, inputs: Mapping[str, Any]) -> Made:
-    """What a resource that nobody makes answers: its inputs, and an ARN with its name in it."""
+    """What a resource that nobody makes answers: an ARN with its name in it."""
     service = kind.split(":")[1].split("/", maxsplit=1)[0]
     called = str(inputs.get("name") or inputs.get("bucket") or name)
     arn = f"arn:aws:{service}:eu-west-1:123456789012:{called}"
-    return called, {**inputs, "arn": arn, "keyId": called, "name": called}
+    return called, {"arn": arn, "keyId": called}
 
 
 def found(call: Callable[[], Any], *missing: str) -> Any | None:

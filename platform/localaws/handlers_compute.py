@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from localaws.handlers import Endpoint, Made, found, handles
 
 
 @handles("aws:iam/role:Role")
-def role(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
+def role(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """A role."""
     iam = endpoint.client("iam")
     name, trust = inputs["name"], inputs["assumeRolePolicy"]
@@ -23,7 +24,7 @@ def role(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
 
 
 @handles("aws:iam/rolePolicy:RolePolicy")
-def role_policy(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
+def role_policy(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """What a role may do."""
     endpoint.client("iam").put_role_policy(
         RoleName=inputs["role"], PolicyName=inputs["name"], PolicyDocument=inputs["policy"]
@@ -32,7 +33,7 @@ def role_policy(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
 
 
 @handles("aws:glue/catalogDatabase:CatalogDatabase")
-def database(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
+def database(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """A database of the catalog."""
     glue = endpoint.client("glue")
     name = inputs["name"]
@@ -49,7 +50,7 @@ def database(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
 
 
 @handles("aws:glue/securityConfiguration:SecurityConfiguration")
-def security_configuration(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
+def security_configuration(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """How Glue encrypts; it cannot be changed, so one of another content is made anew."""
     glue = endpoint.client("glue")
     name = inputs["name"]
@@ -80,7 +81,7 @@ def security_configuration(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
 
 
 @handles("aws:glue/job:Job")
-def job(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
+def job(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """A job's definition."""
     glue = endpoint.client("glue")
     name, command = inputs["name"], inputs["command"]
@@ -116,7 +117,7 @@ def job(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
 
 
 @handles("aws:athena/workgroup:Workgroup")
-def workgroup(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
+def workgroup(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """A workgroup."""
     athena = endpoint.client("athena")
     name, configuration = inputs["name"], inputs["configuration"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 from localaws.handlers import Endpoint, Made, found, handles
 
 
 @handles("aws:kms/key:Key")
-def key(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
+def key(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """A key, known by its tag ``Name``, for a key has no name of its own."""
     kms = endpoint.client("kms")
     name = inputs["tags"]["Name"]
@@ -38,7 +39,7 @@ def _key_name(kms: Any, arn: str) -> str | None:
 
 
 @handles("aws:kms/alias:Alias")
-def alias(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
+def alias(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """An alias of a key."""
     kms = endpoint.client("kms")
     target = {"AliasName": inputs["name"], "TargetKeyId": inputs["targetKeyId"]}
@@ -49,7 +50,7 @@ def alias(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
 
 
 @handles("aws:s3/bucket:Bucket")
-def bucket(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
+def bucket(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """A bucket."""
     s3 = endpoint.client("s3")
     name = inputs["bucket"]
@@ -64,7 +65,7 @@ def bucket(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
 
 
 @handles("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")
-def public_access_block(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
+def public_access_block(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """The wall around a bucket."""
     endpoint.client("s3").put_public_access_block(
         Bucket=inputs["bucket"],
@@ -79,7 +80,7 @@ def public_access_block(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
 
 
 @handles("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration")
-def encryption(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
+def encryption(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """How a bucket's objects are encrypted."""
     rules = [
         {
@@ -98,7 +99,7 @@ def encryption(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
 
 
 @handles("aws:s3/bucketVersioning:BucketVersioning")
-def versioning(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
+def versioning(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """Whether a bucket keeps replaced objects."""
     endpoint.client("s3").put_bucket_versioning(
         Bucket=inputs["bucket"],
@@ -108,7 +109,7 @@ def versioning(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
 
 
 @handles("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration")
-def lifecycle(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
+def lifecycle(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """What disappears from a bucket by itself."""
     endpoint.client("s3").put_bucket_lifecycle_configuration(
         Bucket=inputs["bucket"],
@@ -135,14 +136,14 @@ def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
 
 
 @handles("aws:s3/bucketPolicy:BucketPolicy")
-def bucket_policy(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
+def bucket_policy(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """What nobody may do with a bucket."""
     endpoint.client("s3").put_bucket_policy(Bucket=inputs["bucket"], Policy=inputs["policy"])
     return inputs["bucket"], {}
 
 
 @handles("aws:s3/bucketObjectv2:BucketObjectv2")
-def bucket_object(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
+def bucket_object(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """An object of a release; its key is made of its content, so one that is there is right."""
     s3 = endpoint.client("s3")
     where = {"Bucket": inputs["bucket"], "Key": inputs["key"]}
@@ -153,7 +154,7 @@ def bucket_object(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
 
 
 @handles("aws:kinesis/stream:Stream")
-def stream(endpoint: Endpoint, inputs: dict[str, Any]) -> Made:
+def stream(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """A stream. One that is there keeps its shards: resharding here loses unread records."""
     kinesis = endpoint.client("kinesis")
     name = inputs["name"]

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+import pytest
+
+from estate import policies
+from estate.account import Account
+from estate.grants import POLICY_LIMIT, Statement, policy
+from estate.keys import KEYS, key_policy
+from estate.lake import bucket_policy
+from lakehouse.errors import EstateError
+
+ACCOUNT = Account("acme", "aws", "eu-west-1", "123456789012")
+ARNS = {name: f"arn:aws:kms:eu-west-1:123456789012:key/{name}" for name in KEYS}
+ROLES = {
+    "ingest-main": policies.ingest(
+        ACCOUNT, ARNS, "ingest-main", ["flights", "tracks"], environment=True
+    ),
+    "land": policies.land(ACCOUNT, ARNS, "land", environment=True),
+    "promote": policies.promote(ACCOUNT, ARNS, "promote", environment=True),
+    "marts": policies.marts(ACCOUNT, ARNS, "marts", environment=True),
+    "airflow": policies.airflow(ACCOUNT, ARNS, ["land", "promote"]),
+}
+WITHOUT_RESOURCES = {"cloudwatch:PutMetricData", "glue:GetSecurityConfiguration"}
+"""Calls for which IAM knows no resource to name. Source: the service authorization reference."""
+
+
+def allows(role: str, action: str, resource: str) -> bool:
+    return any(
+        action in statement["Action"]
+        and any(fnmatchcase(resource, pattern) for pattern in statement["Resource"])
+        for statement in ROLES[role]
+    )
+
+
+def grants() -> Iterator[tuple[str, Statement]]:
+    for role, statements in ROLES.items():
+        for statement in statements:
+            yield role, statement
+
+
+@pytest.mark.parametrize(
+    ("role", "action", "resource"),
+    [
+        ("ingest-main", "kinesis:GetRecords", ACCOUNT.stream("flights")),
+        ("ingest-main", "s3:PutObject", ACCOUNT.bucket("bronze") + "/flights/data/a.parquet"),
+        ("ingest-main", "s3:PutObject", ACCOUNT.bucket("ledger") + "/flights/plans/1.json"),
+        ("ingest-main", "s3:DeleteObject", ACCOUNT.bucket("ledger") + "/flights/checkpoint/x"),
+        ("ingest-main", "glue:UpdateTable", ACCOUNT.arn("glue", "table/bronze/flights")),
+        ("land", "s3:GetObjectVersion", ACCOUNT.bucket("landing") + "/weather/1.json"),
+        ("land", "s3:ListBucketVersions", ACCOUNT.bucket("landing")),
+        ("promote", "glue:UpdateTable", ACCOUNT.arn("glue", "table/silver/flights")),
+        ("promote", "s3:PutObject", ACCOUNT.bucket("verdicts") + "/dataset=flights/1.json"),
+        ("marts", "glue:UpdateTable", ACCOUNT.arn("glue", "table/gold/carrier_on_time")),
+        ("marts", "kms:Decrypt", ARNS["silver"]),
+        ("airflow", "glue:StartJobRun", ACCOUNT.job("promote")),
+        ("airflow", "s3:PutObject", ACCOUNT.bucket("landing") + "/weather/1.json"),
+        ("airflow", "s3:GetObject", ACCOUNT.bucket("verdicts") + "/dataset=flights/1.json"),
+    ],
+)
+def test_a_role_may_do_its_job(role: str, action: str, resource: str) -> None:
+    assert allows(role, action, resource)
+
+
+@pytest.mark.parametrize(
+    ("role", "action", "resource"),
+    [
+        ("ingest-main", "s3:PutObject", ACCOUNT.bucket("gold") + "/x/y"),
+        ("ingest-main", "s3:PutObject", ACCOUNT.bucket("bronze") + "/other/y"),
+        ("ingest-main", "kinesis:GetRecords", ACCOUNT.stream("other")),
+        ("ingest-main", "s3:DeleteObject", ACCOUNT.bucket("ledger") + "/flights/claims/1/0.json"),
+        ("ingest-main", "s3:PutObject", ACCOUNT.bucket("artifacts") + "/environments/land/x"),
+        ("land", "glue:UpdateTable", ACCOUNT.arn("glue", "table/silver/weather")),
+        ("land", "s3:DeleteObject", ACCOUNT.bucket("landing") + "/weather/1.json"),
+        ("promote", "s3:PutObject", ACCOUNT.bucket("bronze") + "/flights/x"),
+        ("promote", "s3:GetObject", ACCOUNT.bucket("gold") + "/x/y"),
+        ("promote", "kms:Decrypt", ARNS["gold"]),
+        ("marts", "s3:GetObject", ACCOUNT.bucket("bronze") + "/flights/x"),
+        ("marts", "s3:DeleteObject", ACCOUNT.bucket("verdicts") + "/dataset=x/1.json"),
+        ("airflow", "glue:StartJobRun", ACCOUNT.job("other")),
+        ("airflow", "s3:GetObject", ACCOUNT.bucket("silver") + "/flights/x"),
+        ("airflow", "s3:PutObject", ACCOUNT.bucket("verdicts") + "/dataset=flights/1.json"),
+    ],
+)
+def test_a_role_may_do_no_more_than_its_job(role: str, action: str, resource: str) -> None:
+    assert not allows(role, action, resource)
+
+
+@pytest.mark.parametrize("role", ["ingest-main", "land", "promote", "marts"])
+def test_no_job_may_change_the_code_that_jobs_run(role: str) -> None:
+    for key in ("code/lakehouse-1.zip", "contracts/1/flights.yaml"):
+        assert not allows(role, "s3:PutObject", f"{ACCOUNT.bucket('artifacts')}/{key}")
+
+
+def test_every_action_is_named_and_so_is_every_resource_that_has_a_name() -> None:
+    for role, statement in grants():
+        assert not any("*" in action for action in statement["Action"]), role
+        if statement["Resource"] == ["*"]:
+            assert set(statement["Action"]) <= WITHOUT_RESOURCES, (role, statement)
+
+
+def test_metrics_go_to_the_platforms_namespaces_only() -> None:
+    found = [s for _, s in grants() if "cloudwatch:PutMetricData" in s["Action"]]
+
+    assert found
+    assert all("cloudwatch:namespace" in s["Condition"]["StringEquals"] for s in found)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_statement_ids_are_unique_in_a_policy(role: str) -> None:
+    ids = [statement["Sid"] for statement in ROLES[role]]
+
+    assert len(ids) == len(set(ids))
+    assert all(sid.isalnum() for sid in ids)
+
+
+def test_a_policy_that_iam_would_refuse_for_its_size_is_refused_here() -> None:
+    many = [f"dataset_number_{n}" for n in range(60)]
+    statements = policies.ingest(ACCOUNT, ARNS, "ingest-main", many, environment=True)
+
+    with pytest.raises(EstateError, match=f"IAM takes {POLICY_LIMIT}: give some of its datasets"):
+        policy("acme-ingest-main", statements)
+
+
+def test_a_group_may_have_twenty_streams() -> None:
+    many = [f"dataset_number_{n}" for n in range(20)]
+    statements = policies.ingest(ACCOUNT, ARNS, "ingest-main", many, environment=True)
+
+    assert len(policy("acme-ingest-main", statements)) <= POLICY_LIMIT
+
+
+def test_only_services_of_this_account_may_take_a_role() -> None:
+    (statement,) = policies.trust(ACCOUNT, "glue")["Statement"]
+
+    assert statement["Principal"] == {"Service": ["glue.amazonaws.com"]}
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+
+
+def test_cloudwatch_logs_may_use_the_key_of_the_jobs_logs_and_no_other() -> None:
+    users = {name: json.dumps(key_policy(ACCOUNT, name)) for name in KEYS}
+
+    assert [name for name, text in users.items() if "logs.eu-west-1" in text] == ["operations"]
+
+
+def test_plans_claims_and_verdicts_cannot_be_overwritten_but_a_checkpoint_can() -> None:
+    (_, ledger) = bucket_policy(ACCOUNT, "ledger")["Statement"]
+    (_, verdicts) = bucket_policy(ACCOUNT, "verdicts")["Statement"]
+
+    def refused(statement: Statement, arn: str) -> bool:
+        return any(fnmatchcase(arn, pattern) for pattern in statement["Resource"])
+
+    at = ACCOUNT.bucket("ledger") + "/flights"
+    assert all(refused(ledger, f"{at}/{k}") for k in ("ledger.json", "plans/1", "claims/1/0"))
+    assert not refused(ledger, f"{at}/checkpoint/offsets/1")
+    assert refused(verdicts, ACCOUNT.bucket("verdicts") + "/dataset=flights/1.json")

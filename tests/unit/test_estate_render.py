@@ -1,0 +1,323 @@
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from estate.grants import POLICY_LIMIT
+from estate.release import ROOT
+from lakehouse import naming
+from lakehouse.errors import EstateError, LakehouseError
+from localaws.apply import Recorded, render
+from localaws.handlers import HANDLERS, LACKING
+
+CONTRACTS = ROOT / "quality" / "contracts"
+STACKS = ("local", "dev", "staging", "prod")
+HOLDS_DATA = {
+    "aws:s3/bucket:Bucket",
+    "aws:kinesis/stream:Stream",
+    "aws:kms/key:Key",
+    "aws:glue/catalogDatabase:CatalogDatabase",
+}
+
+
+@pytest.fixture(scope="module")
+def estates() -> dict[str, list[Recorded]]:
+    return {stack: render(stack, CONTRACTS) for stack in STACKS}
+
+
+@pytest.fixture(params=STACKS)
+def stack(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def estate(stack: str, estates: dict[str, list[Recorded]]) -> list[Recorded]:
+    return estates[stack]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    folder = tmp_path / "contracts"
+    shutil.copytree(CONTRACTS, folder)
+    return folder
+
+
+def of(estate: Sequence[Recorded], kind: str) -> dict[str, Recorded]:
+    return {r.name: r for r in estate if r.type.endswith(f":{kind}")}
+
+
+def names(estate: Sequence[Recorded]) -> set[tuple[str, str]]:
+    return {(r.type, r.name) for r in estate}
+
+
+def strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings(item)
+
+
+def test_rendering_a_stack_takes_seconds() -> None:
+    started = time.process_time()
+
+    render("prod", CONTRACTS)
+
+    assert time.process_time() - started < 5
+
+
+def test_every_bucket_is_encrypted_versioned_private_and_reached_by_tls(
+    estate: list[Recorded],
+) -> None:
+    buckets = of(estate, "Bucket")
+    assert set(buckets) == set(naming.BUCKETS)
+    for purpose, bucket in buckets.items():
+        name = bucket.inputs["bucket"]
+        encryption = of(estate, "BucketServerSideEncryptionConfiguration")[purpose].inputs
+        (rule,) = encryption["rules"]
+        default = rule["applyServerSideEncryptionByDefault"]
+        assert (encryption["bucket"], default["sseAlgorithm"]) == (name, "aws:kms")
+        assert default["kmsMasterKeyId"].startswith("arn:aws:kms:")
+        wall = of(estate, "BucketPublicAccessBlock")[purpose].inputs
+        assert wall["bucket"] == name
+        assert all(value for key, value in wall.items() if key != "bucket")
+        assert len(wall) == 5
+        versions = of(estate, "BucketVersioning")[purpose].inputs
+        assert versions["versioningConfiguration"]["status"] == "Enabled"
+        policy = json.loads(of(estate, "BucketPolicy")[purpose].inputs["policy"])
+        tls = policy["Statement"][0]
+        assert tls["Effect"] == "Deny"
+        assert tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        assert all(name in resource for resource in tls["Resource"])
+
+
+def test_current_objects_expire_in_the_results_only(estate: list[Recorded]) -> None:
+    expiring = {
+        name
+        for name, lifecycle in of(estate, "BucketLifecycleConfiguration").items()
+        if any("expiration" in rule for rule in lifecycle.inputs["rules"])
+    }
+
+    assert expiring == {"results"}
+
+
+def test_every_stream_is_encrypted_with_a_key_of_ours(estate: list[Recorded]) -> None:
+    streams = of(estate, "Stream")
+    assert set(streams) == {"flights"}
+    for stream in streams.values():
+        assert stream.inputs["encryptionType"] == "KMS"
+        assert stream.inputs["kmsKeyId"].startswith("arn:aws:kms:")
+        assert stream.inputs["tags"]["owner"] == "flight-operations"
+
+
+def test_every_key_rotates(estate: list[Recorded]) -> None:
+    assert all(key.inputs["enableKeyRotation"] for key in of(estate, "Key").values())
+
+
+def test_every_job_is_encrypted_bounded_and_alone(estate: list[Recorded]) -> None:
+    jobs = of(estate, "Job")
+    assert set(jobs) == {"ingest-main", "land", "promote", "marts"}
+    for name, job in jobs.items():
+        assert job.inputs["glueVersion"] == "6.0"
+        assert job.inputs["securityConfiguration"]
+        assert job.inputs["jobRunQueuingEnabled"] is False
+        assert job.inputs["executionProperty"] == {"maxConcurrentRuns": 1}
+        streaming = job.inputs["command"]["name"] == "gluestreaming"
+        assert streaming == ("maintenanceWindow" in job.inputs) == ("timeout" not in job.inputs)
+        assert job.inputs["roleArn"].endswith(job.inputs["name"])
+        assert streaming <= (name == "ingest-main")
+
+
+def test_jobs_are_told_of_objects_that_the_release_has(estate: list[Recorded]) -> None:
+    keys = {r.inputs["key"] for r in of(estate, "BucketObjectv2").values()}
+    for job in of(estate, "Job").values():
+        told = job.inputs["defaultArguments"]
+        bucket = f"s3://{told['--prefix']}-artifacts/"
+        files = [told["--extra-py-files"], job.inputs["command"]["scriptLocation"]]
+        files += [value for key, value in told.items() if key == "--additional-python-modules"]
+        assert all(file.removeprefix(bucket) in keys for file in files)
+        contracts = told["--contracts"].removeprefix(bucket)
+        assert f"{contracts}flights.yaml" in keys
+        assert f"{contracts}marts/carrier_on_time.sql" in keys
+        assert told["--conf"].count(" --conf ") == told["--conf"].count("=") - 1
+
+
+def test_the_jobs_environment_is_pinned_wherever_they_run_on_aws(
+    stack: str, estate: list[Recorded]
+) -> None:
+    told = [job.inputs["defaultArguments"] for job in of(estate, "Job").values()]
+
+    assert all(("--additional-python-modules" in t) == (stack != "local") for t in told)
+
+
+def test_policies_fit_and_their_roles_are_those_of_the_jobs(estate: list[Recorded]) -> None:
+    policies = of(estate, "RolePolicy")
+    assert set(policies) == set(of(estate, "Role")) == {*of(estate, "Job"), "airflow"}
+    for policy in policies.values():
+        assert len(policy.inputs["policy"]) <= POLICY_LIMIT
+        json.loads(policy.inputs["policy"])
+
+
+def test_every_name_is_one_that_aws_takes(estate: list[Recorded]) -> None:
+    for bucket in of(estate, "Bucket").values():
+        assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", bucket.inputs["bucket"])
+    for stream in of(estate, "Stream").values():
+        assert re.fullmatch(r"[a-zA-Z0-9_.-]{1,128}", stream.inputs["name"])
+    for role in of(estate, "Role").values():
+        assert re.fullmatch(r"[\w+=,.@-]{1,64}", role.inputs["name"])
+    for alias in of(estate, "Alias").values():
+        assert re.fullmatch(r"alias/[a-zA-Z0-9/_-]{1,250}", alias.inputs["name"])
+    for database in of(estate, "CatalogDatabase").values():
+        assert database.inputs["name"] == database.name
+        assert database.inputs["locationUri"].endswith(f"-{database.name}/")
+
+
+def test_queries_are_bounded_and_their_results_encrypted(estate: list[Recorded]) -> None:
+    (workgroup,) = of(estate, "Workgroup").values()
+    settings = workgroup.inputs["configuration"]
+
+    assert settings["enforceWorkgroupConfiguration"]
+    assert settings["bytesScannedCutoffPerQuery"] >= 10_000_000
+    result = settings["resultConfiguration"]
+    assert result["encryptionConfiguration"]["encryptionOption"] == "SSE_KMS"
+
+
+def test_what_holds_data_is_protected_unless_the_stack_is_disposable(
+    stack: str, estate: list[Recorded]
+) -> None:
+    disposable = stack in {"local", "dev"}
+    data = [r for r in estate if r.type in HOLDS_DATA]
+
+    assert {r.type for r in data} == HOLDS_DATA
+    assert all(r.protect is not disposable for r in data)
+    assert all(b.inputs["forceDestroy"] is disposable for b in of(estate, "Bucket").values())
+
+
+def test_objects_of_earlier_releases_stay(estate: list[Recorded]) -> None:
+    assert all(r.retain for r in of(estate, "BucketObjectv2").values())
+
+
+def test_stacks_differ_in_values_and_have_the_same_parts(
+    estates: dict[str, list[Recorded]],
+) -> None:
+    kinds = {stack: Counter(r.type for r in found) for stack, found in estates.items()}
+    objects = "aws:s3/bucketObjectv2:BucketObjectv2"
+    # On one machine the jobs' environment is the machine's: no list of requirements.
+    kinds["local"][objects] += 1
+
+    assert len({frozenset(found.items()) for found in kinds.values()}) == 1
+
+
+def test_no_name_of_one_stack_is_found_in_another(estates: dict[str, list[Recorded]]) -> None:
+    for stack, found in estates.items():
+        others = [f"lakehouse-{other}" for other in STACKS if other != stack]
+        texts = [t for r in found for t in strings({**r.inputs, "contentBase64": ""})]
+        assert not [t for t in texts if any(other in t for other in others)]
+
+
+def test_every_type_can_be_made_on_the_emulator_or_is_said_to_be_lacking(
+    estates: dict[str, list[Recorded]],
+) -> None:
+    from localaws import handlers_compute, handlers_storage  # noqa: F401 - they register
+
+    used = {r.type for found in estates.values() for r in found}
+
+    assert used == set(HANDLERS) | set(LACKING)
+
+
+def test_a_new_contract_adds_its_stream_and_its_file(
+    copy: Path, estates: dict[str, list[Recorded]]
+) -> None:
+    text = (copy / "flights.yaml").read_text(encoding="utf-8")
+    text = text.replace("id: flights", "id: tracks").replace("name: flights\n", "name: tracks\n")
+    (copy / "tracks.yaml").write_text(text, encoding="utf-8")
+
+    after = render("prod", copy)
+
+    def settled(estate: Sequence[Recorded]) -> dict[tuple[str, str], object]:
+        """Everything but the release, whose keys are made of its content."""
+        return {
+            (r.type, r.name): re.sub(r"contracts/[0-9a-f]{16}", "contracts/-", repr(r))
+            for r in estate
+            if not r.type.endswith(":BucketObjectv2")
+        }
+
+    old, new = settled(estates["prod"]), settled(after)
+    stream = ("aws:kinesis/stream:Stream", "tracks")
+    assert set(new) - set(old) == {stream}
+    assert {key for key in old if old[key] != new[key]} == {
+        ("aws:iam/rolePolicy:RolePolicy", "ingest-main")
+    }
+    files = {r.name.rpartition("/")[2] for r in of(after, "BucketObjectv2").values()}
+    assert "tracks.yaml" in files
+
+
+def test_a_new_group_adds_its_job_and_its_role(copy: Path) -> None:
+    text = (copy / "flights.yaml").read_text(encoding="utf-8")
+    text = text.replace("id: flights", "id: tracks").replace("name: flights\n", "name: tracks\n")
+    text = text.replace("{property: group, value: main}", "{property: group, value: radar}")
+    (copy / "tracks.yaml").write_text(text, encoding="utf-8")
+
+    after = render("prod", copy)
+
+    added = names(after) - names(render("prod", CONTRACTS))
+    assert {(kind.rpartition(":")[2], name) for kind, name in added if "Object" not in kind} == {
+        ("Stream", "tracks"),
+        ("Job", "ingest-radar"),
+        ("Role", "ingest-radar"),
+        ("RolePolicy", "ingest-radar"),
+    }
+
+
+def test_the_scripts_are_those_of_the_repository(estates: dict[str, list[Recorded]]) -> None:
+    bodies = {
+        base64.b64decode(r.inputs["contentBase64"])
+        for r in of(estates["local"], "BucketObjectv2").values()
+    }
+
+    assert (ROOT / "jobs" / "batch" / "promote.py").read_bytes() in bodies
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"analitics": {}}, "unknown key 'analitics'; did you mean 'analytics'?"),
+        ({"prefix": "UPPER"}, "prefix: String should match pattern"),
+        ({"jobs": {"python_requirements": "nowhere.txt"}}, "nowhere.txt"),
+    ],
+)
+def test_a_wrong_configuration_stops_with_one_line(
+    changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(EstateError, match=re.escape(message)) as caught:
+        render("local", CONTRACTS, changes)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_contract_without_owner_stops_with_its_name(copy: Path) -> None:
+    path = copy / "flights.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("team: {name: flight-operations}\n", ""), encoding="utf-8")
+
+    with pytest.raises(LakehouseError, match=r"flights\.yaml: no owner; add 'team: ") as caught:
+        render("local", copy)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_stack_is_answered_with_those_there_are() -> None:
+    with pytest.raises(EstateError, match="no stack 'prd'; expected one of dev, local, prod"):
+        render("prd", CONTRACTS)
