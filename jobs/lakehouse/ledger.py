@@ -170,7 +170,8 @@ class Ledger:
 
     def plans_after(self, load: int) -> list[int]:
         """The numbers of the planned loads above one, ascending."""
-        keys = self._store.list(f"{self.dataset}/plans/", after=self._plan_key(load))
+        after = self._plan_key(load) if load >= 0 else ""
+        keys = self._store.list(f"{self.dataset}/plans/", after=after)
         return [int(key.rpartition("/")[2].removesuffix(".json")) for key in keys]
 
     def claim(self, load: int, part: int) -> Claim | None:
@@ -206,7 +207,7 @@ class Ledger:
         return (quote(key, safe=""), quote(version, safe="")) in landed
 
     def _plan_key(self, load: int) -> str:
-        return f"{self.dataset}/plans/{max(load, 0):012d}.json"
+        return f"{self.dataset}/plans/{load:012d}.json"
 
     def _claim_key(self, load: int, part: int) -> str:
         return f"{self.dataset}/claims/{load:012d}/{part:05d}.json"

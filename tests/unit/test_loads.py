@@ -23,10 +23,11 @@ class Input:
     def __init__(self) -> None:
         self.arrived: list[ObjectRef] = []
 
-    def arrive(self, count: int) -> None:
+    def arrive(self, count: int, size: int = 1) -> None:
+        """Objects of one record each, or of none."""
         for _ in range(count):
             name = f"o{len(self.arrived)}"
-            self.arrived.append(ObjectRef(name, "v1", size=1, arrived_at=NOW))
+            self.arrived.append(ObjectRef(name, "v1", size=size, arrived_at=NOW))
 
     def planner(self, ledger: Ledger) -> InputPlanner:
         return InputPlanner(self, ledger)
@@ -66,9 +67,14 @@ class OneFile:
 
     def read(self) -> Claim:
         OneFile.made += 1
-        objects = self._plan.parts[self._part].objects
+        objects = [o for o in self._plan.parts[self._part].objects if o.size]
         path = ",".join(o.key for o in objects) + f"#{OneFile.made}"
         file = ClaimedFile(path, 1, len(objects), 0, {}, {}, {}, {}, {}, {}, [])
+        if not objects:
+            return Claim(
+                load=self._plan.load, part=self._part, files=(), good=0, rejected={},
+                payload_bytes=0,
+            )  # fmt: skip
         return Claim(
             load=self._plan.load, part=self._part, files=(file,), good=len(objects),
             rejected={}, payload_bytes=1,
@@ -108,6 +114,21 @@ def test_a_load_is_planned_worked_and_published_once() -> None:
     assert second.load == 1
     assert objects_in(table) == ["o0", "o1", "o2", "o3"]
     assert table.now == TableState(1, loads.ledger.identity())
+
+
+def test_an_empty_load_commits_nothing_and_the_next_one_goes_on() -> None:
+    loads, _, table, source = make()
+    planner, run = source.planner(loads.ledger), execute(loads.ledger)
+    for expected in (0, 1):
+        source.arrive(1, size=0)
+        plan = loads.run(planner, run)
+        assert plan is not None
+        assert plan.load == expected
+        assert loads.run(planner, run) is None
+    assert table.version == 0
+    source.arrive(1)
+    assert loads.run(planner, run) is not None
+    assert table.now.load == 2
 
 
 def test_publishing_again_changes_nothing() -> None:
@@ -228,7 +249,7 @@ def test_a_load_is_not_published_over_an_unpublished_one() -> None:
 def test_crashes_twins_and_faults_lose_and_repeat_nothing(data: st.DataObject) -> None:
     """Drivers that crash at any step, run side by side, over a store that does not answer."""
     store, table, source = MemoryStore(), MemoryTable(), Input()
-    source.arrive(data.draw(st.integers(1, 3)))
+    source.arrive(data.draw(st.integers(1, 3)), size=data.draw(st.integers(0, 1)))
 
     def driver() -> None:
         loads = Loads(Ledger(store, "d", sleep=lambda _: None), table, lambda: NOW)
@@ -248,11 +269,11 @@ def test_crashes_twins_and_faults_lose_and_repeat_nothing(data: st.DataObject) -
         if data.draw(st.booleans()):
             table.meddle = driver
         driver()
-        source.arrive(data.draw(st.integers(0, 2)))
+        source.arrive(data.draw(st.integers(0, 2)), size=data.draw(st.integers(0, 1)))
 
     store.faults = []
     table.meddle = None
     loads = Loads(Ledger(store, "d", sleep=lambda _: None), table, lambda: NOW)
     while loads.run(source.planner(loads.ledger), execute(loads.ledger)) is not None:
         pass
-    assert objects_in(table) == sorted(o.key for o in source.arrived)
+    assert objects_in(table) == sorted(o.key for o in source.arrived if o.size)
