@@ -56,6 +56,14 @@ ARROW_TYPES: Final[dict[str, pa.DataType]] = {
     "date": pa.date32(),
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
+SPARK_TYPES: Final[dict[str, str]] = {
+    "string": "string",
+    "integer": "bigint",
+    "number": "double",
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp": "timestamp",
+}
 
 _REJECT = StructType(
     NestedField(1, "code", StringType(), required=False, doc="kind of reason"),

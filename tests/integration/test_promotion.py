@@ -1,0 +1,295 @@
+"""Loads of bronze to silver: refined on a branch, audited there, published at once."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from support.bronze_rows import Clock, deliver, renamed, silver_rows
+
+from lakehouse import gate
+from lakehouse.aws import Aws
+from lakehouse.contract import Contract, Contracts
+from lakehouse.errors import GateError
+from lakehouse.progress import read_state
+from lakehouse.promote import pending, promote
+from lakehouse.verdict import read_verdicts
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# Spark's collect() leaves its socket to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)
+
+
+def flight(number: int, **changes: Any) -> dict[str, Any]:
+    departure = datetime(2013, 1, 1 + number % 20, 10, tzinfo=UTC)
+    return {
+        "event_id": f"{number:032x}",
+        "flight_date": departure.date(),
+        "scheduled_departure": departure,
+        "carrier": "UA",
+        "flight": 1,
+        "origin": "EWR",
+        "dest": "IAH",
+        "dep_delay": 1.0,
+        "arr_delay": 2.0,
+        "distance": 1400,
+    } | changes
+
+
+def reading(hour: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "origin": "EWR",
+        "time_hour": datetime(2013, 1, 1, tzinfo=UTC) + timedelta(hours=hour),
+        "temp": 40.0,
+        "dewp": 30.0,
+        "visib": 10.0,
+    } | changes
+
+
+def state(aws: Aws, contract: Contract) -> Any:
+    return read_state(aws.catalog().load_table(f"silver.{contract.dataset}"))
+
+
+def branches(aws: Aws, contract: Contract) -> set[str]:
+    return set(aws.catalog().load_table(f"silver.{contract.dataset}").metadata.refs) - {"main"}
+
+
+def test_the_first_load_of_a_dataset_is_promoted(
+    aws: Aws, spark: SparkSession, contracts: Contracts
+) -> None:
+    contract = renamed(contracts["flights"], "flights_first")
+    rejected = flight(9, _reject={"code": "range", "detail": "$.distance"})
+    deliver(aws, contract, 0, [flight(1), flight(2), flight(1, dep_delay=5.0), rejected])
+    assert pending(aws, contract)
+
+    done = promote(aws, spark, contract, Clock(), "run-1")
+
+    assert done.promoted == (0,)
+    assert done.rows_added == 2
+    seen = {row["event_id"]: row for row in silver_rows(aws, contract.dataset)}
+    assert sorted(seen) == [f"{1:032x}", f"{2:032x}"]
+    assert seen[f"{1:032x}"]["dep_delay"] == 1.0, "the first of a key is kept"
+    assert state(aws, contract).promoted == 0
+    assert branches(aws, contract) == set()
+    (verdict,) = read_verdicts(aws, contract.dataset)
+    assert verdict.passed
+    assert verdict.snapshot_id == state(aws, contract).base
+    assert not pending(aws, contract)
+    assert promote(aws, spark, contract, Clock(), "run-2").reason == "no new loads"
+
+
+def test_a_later_load_adds_only_what_is_new(
+    aws: Aws, spark: SparkSession, contracts: Contracts
+) -> None:
+    contract = renamed(contracts["flights"], "flights_later")
+    deliver(aws, contract, 0, [flight(n) for n in range(5)])
+    promote(aws, spark, contract, Clock(), "run-1")
+    base = state(aws, contract).base
+    deliver(aws, contract, 1, [flight(4, dep_delay=60.0), flight(5)])
+    deliver(aws, contract, 2, [flight(5, dep_delay=70.0), flight(6)])
+
+    done = promote(aws, spark, contract, Clock(), "run-2")
+
+    assert done.promoted == (1, 2)
+    assert done.rows_added == 2
+    seen = {row["event_id"]: row for row in silver_rows(aws, contract.dataset)}
+    assert len(seen) == 7
+    assert {row["dep_delay"] for row in seen.values()} == {1.0}
+    table = aws.catalog().load_table(f"silver.{contract.dataset}")
+    snapshot = table.current_snapshot()
+    assert snapshot is not None
+    assert snapshot.parent_snapshot_id == base
+    assert snapshot.summary is not None
+    assert snapshot.summary["lakehouse.loads"] == "[1,2]"
+    assert snapshot.summary["lakehouse.run"] == "run-2"
+    assert spark.conf.get("spark.sql.iceberg.snapshot-property.lakehouse.run", None) is None
+
+
+def test_the_same_rows_again_make_no_snapshot(
+    aws: Aws, spark: SparkSession, contracts: Contracts
+) -> None:
+    contract = renamed(contracts["flights"], "flights_again")
+    deliver(aws, contract, 0, [flight(1)])
+    promote(aws, spark, contract, Clock(), "run-1")
+    base = state(aws, contract).base
+    deliver(aws, contract, 1, [flight(1)])
+
+    done = promote(aws, spark, contract, Clock(), "run-2")
+
+    assert done.promoted == (1,)
+    assert state(aws, contract).base == base
+    assert state(aws, contract).promoted == 1
+    assert branches(aws, contract) == set()
+
+
+def test_the_latest_of_a_key_replaces_the_older_one(
+    aws: Aws, spark: SparkSession, contracts: Contracts
+) -> None:
+    contract = renamed(contracts["weather"], "weather_latest")
+    deliver(aws, contract, 0, [reading(1, temp=40.0), reading(2)])
+    promote(aws, spark, contract, Clock(), "run-1")
+    deliver(aws, contract, 1, [reading(1, temp=50.0), reading(1, temp=51.0), reading(3)])
+
+    assert promote(aws, spark, contract, Clock(), "run-2").rows_added == 1
+
+    temperatures = {
+        row["time_hour"].hour: row["temp"] for row in silver_rows(aws, "weather_latest")
+    }
+    assert temperatures == {1: 51.0, 2: 40.0, 3: 40.0}
+
+
+def test_a_replay_counts_instead_of_the_attempt_before(
+    aws: Aws, spark: SparkSession, contracts: Contracts
+) -> None:
+    contract = renamed(contracts["weather"], "weather_replayed")
+    at = {"_sequence": "7", "_index": 0}
+    bad = {"code": "type", "detail": "$.temp"}
+    deliver(aws, contract, 0, [reading(1, _reject=bad, **at), reading(2)])
+    deliver(aws, contract, 1, [reading(1, temp=33.0, **at)], attempt=1)
+
+    assert promote(aws, spark, contract, Clock(), "run-1").rows_added == 2
+
+    deliver(aws, contract, 2, [reading(5, _sequence="9")])
+    deliver(aws, contract, 3, [reading(5, _sequence="9", _reject=bad)], attempt=1)
+    promote(aws, spark, contract, Clock(), "run-2")
+    hours = {row["time_hour"].hour for row in silver_rows(aws, contract.dataset)}
+    assert hours == {1, 2}, "a newer attempt that was rejected takes the older one with it"
+
+
+def test_a_bad_load_is_set_aside_and_a_later_one_goes_on(
+    aws: Aws, spark: SparkSession, contracts: Contracts
+) -> None:
+    contract = renamed(contracts["weather"], "weather_celsius")
+    celsius = [reading(hour, temp=4.4) for hour in range(10, 20)]
+    deliver(aws, contract, 0, [reading(1)])
+    deliver(aws, contract, 1, [reading(2)])
+    deliver(aws, contract, 2, celsius)
+    deliver(aws, contract, 3, [reading(4)])
+
+    done = promote(aws, spark, contract, Clock(), "run-1")
+
+    assert done.promoted == (0, 1, 3)
+    assert done.set_aside == (2,)
+    assert {row["time_hour"].hour for row in silver_rows(aws, contract.dataset)} == {1, 2, 4}
+    (entry,) = state(aws, contract).set_aside
+    assert entry.load == 2
+    assert "dew point above temperature" in entry.reason
+    assert "is 10" in entry.reason
+    assert state(aws, contract).promoted == 3
+    assert branches(aws, contract) == set()
+    verdict = next(v for v in read_verdicts(aws, contract.dataset) if v.loads == (2,))
+    assert not verdict.passed
+    assert entry.verdict == f"dataset={contract.dataset}/{verdict.snapshot_id}.json"
+
+    deliver(aws, contract, 4, [reading(hour) for hour in range(10, 20)])
+    assert promote(aws, spark, contract, Clock(), "run-2").rows_added == 10
+    assert [item.load for item in state(aws, contract).set_aside] == [2]
+
+
+def test_a_held_load_stops_the_loads_behind_it_until_the_contract_changes(
+    aws: Aws, spark: SparkSession, contracts: Contracts
+) -> None:
+    contract = renamed(contracts["weather"], "weather_held", on_failed_gate="hold")
+    deliver(aws, contract, 0, [reading(1)])
+    deliver(aws, contract, 1, [reading(2, temp=4.4)])
+    deliver(aws, contract, 2, [reading(3)])
+
+    with pytest.raises(GateError, match="load 1 is held"):
+        promote(aws, spark, contract, Clock(), "run-1")
+
+    assert {row["time_hour"].hour for row in silver_rows(aws, contract.dataset)} == {1}
+    held = state(aws, contract).held
+    assert held is not None
+    assert branches(aws, contract) == {held.branch}, "its branch is kept for whoever looks into it"
+    with pytest.raises(GateError, match="load 1 is held"):
+        pending(aws, contract)
+
+    corrected = renamed(contract, "weather_held", version="1.1.0", checks=())
+    assert promote(aws, spark, corrected, Clock(), "run-2").promoted == (1, 2)
+    assert state(aws, contract).held is None
+
+
+def test_a_load_of_rejects_only_moves_the_progress(
+    aws: Aws, spark: SparkSession, contracts: Contracts
+) -> None:
+    contract = renamed(contracts["weather"], "weather_rejects")
+    deliver(aws, contract, 0, [reading(1, _reject={"code": "range", "detail": "$.temp"})])
+
+    done = promote(aws, spark, contract, Clock(), "run-1")
+
+    assert done.promoted == ()
+    assert state(aws, contract).promoted == 0
+    assert state(aws, contract).base is None
+
+
+def test_a_main_that_moved_during_the_audit_is_refined_again(
+    aws: Aws, spark: SparkSession, contracts: Contracts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = renamed(contracts["flights"], "flights_moved")
+    deliver(aws, contract, 0, [flight(1)])
+    promote(aws, spark, contract, Clock(), "run-1")
+    deliver(aws, contract, 1, [flight(2)])
+    from lakehouse import promote as module
+
+    audited = gate.audit
+    twin_ran = []
+
+    def audit_while_a_twin_publishes(*args: Any, **kwargs: Any) -> Any:
+        monkeypatch.setattr(module, "audit", audited)
+        found = audited(*args, **kwargs)
+        twin_ran.append(promote(aws, spark, contract, Clock(), "twin"))
+        return found
+
+    monkeypatch.setattr(module, "audit", audit_while_a_twin_publishes)
+    done = promote(aws, spark, contract, Clock(), "run-2")
+
+    assert twin_ran[0].promoted == (1,)
+    assert done.promoted == ()
+    assert len(silver_rows(aws, contract.dataset)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [
+        ("misspelt", {"row_cuont": {}}),
+        ("unknown_column", {"failed_rows": {"expression": "no_such_column > 1"}}),
+    ],
+)
+def test_a_check_that_cannot_be_carried_out_promotes_nothing(
+    aws: Aws, spark: SparkSession, contracts: Contracts, name: str, check: dict[str, Any]
+) -> None:
+    contract = renamed(contracts["weather"], f"weather_{name}", checks=(check,))
+    deliver(aws, contract, 0, [reading(1)])
+    logging.getLogger("soda").setLevel(logging.CRITICAL)
+
+    with pytest.raises(GateError, match="could not be evaluated"):
+        promote(aws, spark, contract, Clock(), "run-1")
+
+    assert state(aws, contract).base is None
+    assert state(aws, contract).promoted == -1
+    assert state(aws, contract).set_aside == ()
+    assert branches(aws, contract) == set()
+
+
+def test_a_check_over_nothing_fails_the_gate(
+    aws: Aws, spark: SparkSession, contracts: Contracts
+) -> None:
+    average = {"aggregate": {"function": "avg", "threshold": {"must_be_less_than": 100}}}
+    fields = tuple(
+        msgspec.structs.replace(f, checks=(average,)) if f.name == "humid" else f
+        for f in contracts["weather"].fields
+    )
+    contract = renamed(contracts["weather"], "weather_nothing", fields=fields)
+    deliver(aws, contract, 0, [reading(1, humid=None)])
+
+    done = promote(aws, spark, contract, Clock(), "run-1")
+
+    assert done.set_aside == (0,)
+    assert "could not be evaluated" in state(aws, contract).set_aside[0].reason
