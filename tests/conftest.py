@@ -90,6 +90,21 @@ def local_estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Loc
         local.down(home)
 
 
+@pytest.fixture(scope="module")
+def empty_estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.LocalEstate]:
+    """The local estate's processes without anything built: no bucket, no job, no workgroup."""
+    home = tmp_path_factory.mktemp("estate")
+    estate = local.up(
+        home, ROOT / "quality", print, owner_pid=os.getpid(), build=lambda _contracts, _estate: None
+    )
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            _point_environment(patch, estate.env)
+            yield estate
+    finally:
+        local.down(home)
+
+
 def _point_environment(patch: pytest.MonkeyPatch, env: dict[str, str]) -> None:
     """Only ``env`` says where AWS is; clients that were made for somewhere else are forgotten."""
     for name in list(os.environ):

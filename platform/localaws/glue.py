@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import msgspec
 import psutil
 import structlog
+from botocore.exceptions import ClientError
 
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import EstateError, LakehouseError
 from localaws import gluejob
 from localaws.gluelog import error_message
 from localaws.processes import Process
@@ -153,7 +154,7 @@ class GlueRuns:
                 fetch=self._fetch,
             )
             self._launch(run, made, log)
-        except (LakehouseError, OSError, self._s3.exceptions.ClientError) as error:
+        except (LakehouseError, OSError) as error:
             run.move("FAILED", f"LAUNCH ERROR | {error}")
         _log.info(
             "job run ended", job=job["Name"], run=run_id, state=run.description["JobRunState"]
@@ -163,7 +164,7 @@ class GlueRuns:
         with run.lock, log.open("wb") as output:
             if run.ending:
                 return run.move(run.ending)
-            child = subprocess.Popen(  # the installed spark-submit
+            child = subprocess.Popen(  # noqa: S603  # the installed spark-submit
                 made.arguments,
                 env=made.env,
                 cwd=log.with_suffix(""),
@@ -201,7 +202,10 @@ class GlueRuns:
 
     def _fetch(self, uri: str, target: Path) -> None:
         parts = urlsplit(uri)
-        self._s3.download_file(parts.netloc, parts.path.lstrip("/"), str(target))
+        try:
+            self._s3.download_file(parts.netloc, parts.path.lstrip("/"), str(target))
+        except ClientError as error:
+            raise EstateError(f"{uri} cannot be read ({error}); deploy the estate again") from error
 
     def _get(self, request: dict[str, Any]) -> dict[str, Any]:
         run = self._runs.get(request["RunId"])

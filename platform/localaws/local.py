@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +42,10 @@ class LocalEstate(msgspec.Struct, frozen=True):
         return Endpoints(self.emulator_url, self.gateway_url, self.prefix).env
 
 
+Build = Callable[[Path, LocalEstate], object]
+"""Builds the estate from the contracts."""
+
+
 def default_home() -> Path:
     """``$LAKEHOUSE_HOME``, else ``.lakehouse/local`` below the current folder."""
     return Path(os.environ.get("LAKEHOUSE_HOME") or Path(".lakehouse", "local"))
@@ -66,11 +69,13 @@ def up(
     *,
     port: int | None = None,
     owner_pid: int | None = None,
+    build: Build | None = None,
 ) -> LocalEstate:
     """Start the estate and build all that the Pulumi program declares.
 
     ``port`` is the gateway's, a free one by default; with ``owner_pid`` the estate ends with that
-    process. A running estate is left as it is. What was started is stopped when a step fails.
+    process. ``build`` stands in for the Pulumi program. A running estate is left as it is. What was
+    started is stopped when a step fails.
     Raises EstateError.
     """
     store = Store(home.absolute())
@@ -88,7 +93,7 @@ def up(
         try:
             report("building the estate")
             estate = _estate(store, state)
-            _apply(contracts, estate)
+            (build or _apply)(contracts, estate)
             store.write(msgspec.structs.replace(state, ready=True))
         except BaseException:
             _stop(store, state)
@@ -151,28 +156,37 @@ def _start(store: Store, port: int | None, owner: Process | None) -> State:
     ]
     if owner is not None:
         arguments.append(f"--owner={msgspec.json.encode(owner).decode()}")
-    with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603  # our own interpreter
-            [sys.executable, "-m", "localaws.supervisor", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = _detached([sys.executable, "-m", "localaws.supervisor", *arguments], log)
     try:
         _wait_ready(process, gateway_port, log)
     except BaseException:
-        process.terminate()
-        process.wait(_STOP_GRACE)
+        process.end(_STOP_GRACE)
         raise
     state = store.read()
     assert state is not None  # noqa: S101  # written before the first answer
     return state
 
 
-def _wait_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _detached(command: list[str], log: Path) -> Process:
+    """Start a process that outlives this one, in a session of its own."""
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    pid = os.posix_spawn(
+        command[0],
+        command,
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+    return Process.of(pid)
+
+
+def _wait_ready(process: Process, port: int, log: Path) -> None:
     def ask() -> None:
-        if process.poll() is not None:
+        if not process.alive():
             lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             raise EstateError(
                 f"the gateway ended before it answered: {lines[-1] if lines else 'no output'}; "
