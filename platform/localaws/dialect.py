@@ -15,6 +15,8 @@ from lakehouse.errors import InputError
 METADATA_TABLES = ("snapshots", "history", "files", "manifests", "partitions", "refs")
 """The tables that Athena lists behind an Iceberg table, as ``"flights$snapshots"``."""
 
+_QUERY_STARTS = ("SELECT", "WITH", "VALUES", "(")
+
 _JODA = {
     "yyyy": "%Y", "yy": "%y", "MMMM": "%B", "MMM": "%b", "MM": "%m", "M": "%-m", "dd": "%d",
     "d": "%-d", "HH": "%H", "H": "%-H", "hh": "%I", "mm": "%M", "ss": "%S", "SSS": "%g",
@@ -76,18 +78,29 @@ def plan(statement: str, database: str) -> Plan:
 
 def _parse(statement: str) -> exp.Query:
     try:
+        word = _first_word(statement)
+        if word not in _QUERY_STARTS:
+            raise InputError(
+                f"{word} is not supported by the local Athena; it answers SELECT, WITH, SHOW and "
+                "DESCRIBE"
+            )
         parsed = [tree for tree in sqlglot.parse(statement, read="athena") if tree is not None]
     except sqlglot.errors.ParseError as error:
         raise InputError(_first_message(error)) from error
-    if len(parsed) != 1:
-        raise InputError("Only one sql statement is allowed; send them one by one")
-    query = parsed[0]
-    if not isinstance(query, exp.Query):
-        raise InputError(
-            f"{query.key.upper()} is not supported by the local Athena; it answers SELECT, WITH, "
-            "SHOW and DESCRIBE"
-        )
-    return query
+    except sqlglot.errors.TokenError as error:
+        raise InputError(f"The statement cannot be read: {error}") from error
+    if len(parsed) != 1 or not isinstance(parsed[0], exp.Query):
+        raise InputError("Only one sql statement is allowed, and it has to be a query")
+    return parsed[0]
+
+
+def _first_word(statement: str) -> str:
+    tokens = sqlglot.tokenize(statement, read="athena")
+    if not tokens:
+        return "An empty statement"
+    # The text of a token is empty where sqlglot does not take the statement apart.
+    word = re.match(r"\w+|.", statement[tokens[0].start :])
+    return word[0].upper() if word else ""
 
 
 def _first_message(error: sqlglot.errors.ParseError) -> str:
@@ -148,6 +161,9 @@ def _rewrite(node: exp.Expression) -> exp.Expression:
         # Athena counts whole units, DuckDB's date_diff the boundaries between them.
         unit = exp.Literal.string(node.text("unit").lower() or "day")
         return exp.Anonymous(this="date_sub", expressions=[unit, node.expression, node.this])
+    if isinstance(node, exp.ParseDatetime):
+        pattern = exp.Literal.string(strftime_pattern(node.text("format")))
+        return exp.Anonymous(this="strptime", expressions=[node.this, pattern])
     if isinstance(node, exp.Anonymous):
         name, arguments = node.name.lower(), node.expressions
         if name == "format_datetime" and len(arguments) == 2:
@@ -155,9 +171,6 @@ def _rewrite(node: exp.Expression) -> exp.Expression:
             return exp.Anonymous(this="strftime", expressions=[arguments[0], pattern])
         if name == "at_timezone" and len(arguments) == 2:
             return exp.Paren(this=exp.AtTimeZone(this=arguments[0], zone=arguments[1]))
-        if name == "parse_datetime" and len(arguments) == 2:
-            pattern = exp.Literal.string(strftime_pattern(arguments[1].name))
-            return exp.Anonymous(this="strptime", expressions=[arguments[0], pattern])
     return node
 
 
