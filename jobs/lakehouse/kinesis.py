@@ -274,7 +274,7 @@ class StreamAttempt:
         most_bytes = max(1, limits.megabytes * 1024 * 1024 // sharing)
         deadline = datetime.now(UTC) + timedelta(seconds=limits.seconds / sharing)
         position, records, size, through = start.start, 0, 0, datetime.now(UTC)
-        for page, asked in self._pages(start):
+        for page, asked in self._pages(start, min(most_records, 10_000)):
             through = asked - timedelta(milliseconds=page.MillisBehindLatest)
             self._add(start.shard, page.Records)
             if page.Records:
@@ -295,18 +295,18 @@ class StreamAttempt:
             through,
         )
 
-    def _pages(self, start: ShardStart) -> Iterator[tuple[Page, datetime]]:
+    def _pages(self, start: ShardStart, limit: int) -> Iterator[tuple[Page, datetime]]:
         """The shard's pages, each fetched while the one before is decoded, and when asked for."""
         first = self._stream.iterator(start.shard, start.start)
         with ThreadPoolExecutor(max_workers=1) as pool:
             asked = datetime.now(UTC)
-            pending = pool.submit(self._stream.get, first)
+            pending = pool.submit(self._stream.get, first, limit)
             while True:
                 page, made = pending.result(), asked
                 iterator = page.NextShardIterator
                 if iterator is not None:
                     asked = datetime.now(UTC)
-                    pending = pool.submit(self._stream.get, iterator)
+                    pending = pool.submit(self._stream.get, iterator, limit)
                 yield page, made
                 if iterator is None:
                     return

@@ -58,6 +58,18 @@ def codes(rows: pa.Table) -> Counter[str | None]:
     return Counter(reject and reject["code"] for reject in rows["_reject"].to_pylist())
 
 
+@pytest.fixture(scope="module", autouse=True)
+def stream_and_landing(aws: Aws) -> None:
+    kinesis: Any = aws.client("kinesis")
+    kinesis.create_stream(StreamName=aws.stream("flights"), ShardCount=2)
+    kinesis.get_waiter("stream_exists").wait(
+        StreamName=aws.stream("flights"), WaiterConfig={"Delay": 1}
+    )
+    aws.client("s3").put_bucket_versioning(
+        Bucket=aws.bucket("landing"), VersioningConfiguration={"Status": "Enabled"}
+    )
+
+
 @pytest.fixture
 def flights(aws: Aws, contracts: Contracts) -> Loads:
     return ingest.open_loads(aws, contracts["flights"])
