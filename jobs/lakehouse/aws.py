@@ -88,5 +88,6 @@ def _catalog(region: str) -> Catalog:
         "glue.secret-access-key": os.environ.get("AWS_SECRET_ACCESS_KEY")
         if endpoint("glue")
         else None,
+        "glue.session-token": os.environ.get("AWS_SESSION_TOKEN") if endpoint("glue") else None,
     }
     return load_catalog(naming.CATALOG, **{k: v for k, v in properties.items() if v})
