@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -59,7 +61,10 @@ class Context:
         from lakehouse.aws import Aws
 
         prefix = self._prefix
-        if not os.environ.get("AWS_ENDPOINT_URL"):
+        endpoint = os.environ.get("AWS_ENDPOINT_URL")
+        if endpoint:
+            _require_answer(endpoint)
+        else:
             estate = self._local_estate()
             if estate is not None and prefix in {None, estate.prefix}:
                 os.environ.update(estate.env)
@@ -85,6 +90,25 @@ class Context:
         return find(self.home)
 
 
+def _require_answer(endpoint: str) -> None:
+    """Raise EstateError at once where nobody listens, rather than after many retries."""
+    parts = urlsplit(endpoint)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 443), timeout=3):
+            return
+    except OSError as error:
+        raise EstateError(
+            f"nothing answers at {endpoint} ({error}); start the estate with 'lakehouse local up', "
+            "or mend AWS_ENDPOINT_URL"
+        ) from error
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"lakehouse {__version__}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
@@ -107,12 +131,14 @@ def options(
             envvar="LAKEHOUSE_HOME", help="Folder of the local estate; default: .lakehouse/local."
         ),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and end.")] = False,
+    version: Annotated[  # noqa: ARG001 - its callback answers
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and end."
+        ),
+    ] = False,
 ) -> None:
     """Read the options that all commands share."""
-    if version:
-        out.print(f"lakehouse {__version__}")
-        raise typer.Exit
     context.obj = Context(prefix, contracts, home)
 
 
@@ -296,8 +322,7 @@ def main() -> None:
         fail(str(error))
     except EndpointConnectionError as error:
         fail(
-            f"nothing answers at {error.kwargs.get('endpoint_url')}; start the estate with "
-            "'lakehouse local up', or mend AWS_ENDPOINT_URL"
+            f"{error}; check the region and the network, or start an estate with 'lakehouse local up'"
         )
     except NoCredentialsError:
         fail("no AWS credentials; log in, or start the local estate with 'lakehouse local up'")

@@ -38,8 +38,9 @@ def query(aws: Aws, sql: str, limit: int) -> Answer:
     execution_id = started["QueryExecutionId"]
 
     def ask() -> dict[str, Any]:
-        answer: dict[str, Any] = athena.get_query_execution(QueryExecutionId=execution_id)
-        return answer["QueryExecution"]
+        answer = athena.get_query_execution(QueryExecutionId=execution_id)
+        execution: dict[str, Any] = answer["QueryExecution"]
+        return execution
 
     waiting = Retrying(
         retry=retry_if_result(lambda answer: answer["Status"]["State"] in _RUNNING),

@@ -49,10 +49,10 @@ def status_json(out: Console, lines: list[DatasetStatus]) -> None:
 def status_table(out: Console, prefix: str, lines: list[DatasetStatus], now: datetime) -> None:
     """The status as a table."""
     table = Table(title=prefix, header_style="bold", title_justify="left")
-    for name in ("dataset", "source"):
-        table.add_column(name)
+    table.add_column("dataset", no_wrap=True)
+    table.add_column("source", no_wrap=True)
     for name in ("bronze", "silver", "gold", "loads", "age"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("last verdict")
     for line in lines:
         table.add_row(
@@ -74,7 +74,7 @@ def _loads(line: DatasetStatus) -> str:
     if line.load is None:
         return ""
     behind = line.load - (-1 if line.promoted is None else line.promoted)
-    return f"{line.load + 1}" + (f" [yellow]({behind} to promote)[/yellow]" if behind else "")
+    return f"{line.load + 1}" + (f" [yellow]{behind} new[/yellow]" if behind else "")
 
 
 def _age(line: DatasetStatus, now: datetime) -> str:

@@ -1,0 +1,86 @@
+"""What the commands answer when something is wrong: one line, exit code 1."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from lakehouse import cli
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ENDPOINT_URL", "LAKEHOUSE_PREFIX", "LAKEHOUSE_CONTRACTS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["lakehouse", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr()
+    return int(ended.value.code or 0), said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["status"], "no estate: none runs on this machine"),
+        (["sql", "SELECT 1"], "lakehouse local up"),
+        (["local", "status"], "no estate runs in"),
+        (["produce", "flihgts", "x"], "unknown dataset 'flihgts'; quality/contracts declares"),
+        (["produce", "planes", "x"], "'planes' has source 'files'; expected stream"),
+        (["produce", "flights", "nowhere.ndjson"], "it is not there"),
+        (["drop", "flights", "x"], "expected files or pull"),
+        (["run", "promote", "nothing"], "unknown dataset 'nothing'"),
+        (["run", "marts", "flights"], "'flights' has source 'stream'; expected mart"),
+        (["--contracts", "nowhere", "run", "land"], "no contract directory at nowhere"),
+        (["sql", ""], "expected a SELECT, got nothing"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    says: str,
+) -> None:
+    code, said = answer(monkeypatch, capsys, *arguments)
+    assert code == 1
+    assert says in said
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+
+
+def test_a_dead_endpoint_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    code, said = answer(monkeypatch, capsys, "--prefix", "x", "sql", "SELECT 1")
+    assert code == 1
+    assert "nothing answers at http://127.0.0.1:9" in said
+
+
+def test_help_names_every_command_and_the_first_steps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = answer(monkeypatch, capsys, "--help")
+    assert code == 0
+    for command in ("local", "produce", "drop", "run", "sql", "status"):
+        assert command in said
+    assert "lakehouse local up" in said
+
+
+def test_the_version_is_the_librarys(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = answer(monkeypatch, capsys, "--version")
+    assert (code, said) == (0, "lakehouse 0.1.0\n")

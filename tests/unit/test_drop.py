@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lakehouse.drop import drop
+from lakehouse.errors import InputError
+from lakehouse.odcs import load_contracts
+
+AIRLINES = load_contracts(Path(__file__).parents[2] / "quality" / "contracts")["airlines"]
+
+
+class FakeAws:
+    """Remembers what is uploaded."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    def client(self, service: str) -> Any:
+        assert service == "s3"
+        return SimpleNamespace(put_object=lambda **put: self.keys.append(put["Key"]))
+
+    def bucket(self, purpose: str) -> str:
+        return purpose
+
+
+def test_files_go_below_their_dataset(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"carrier,name\nAA,American\n")
+    aws: Any = FakeAws()
+    assert drop(aws, AIRLINES, [path]) == ["airlines/a.csv"]
+    assert aws.keys == ["airlines/a.csv"]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "got an empty file"),
+        (b"PK\x03\x04\xff", "not utf-8 text"),
+        (b"code,title\nAA,American\n", "expected the columns carrier, name, got code, title"),
+        (b"carrier,name\n", "no record"),
+    ],
+)
+def test_one_file_that_is_not_what_it_says_holds_all_of_them_back(
+    tmp_path: Path, body: bytes, says: str
+) -> None:
+    good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
+    good.write_bytes(b"carrier,name\nAA,American\n")
+    bad.write_bytes(body)
+    aws: Any = FakeAws()
+    with pytest.raises(InputError, match=says):
+        drop(aws, AIRLINES, [good, bad])
+    assert aws.keys == []
+
+
+def test_a_row_that_breaks_the_contract_goes_along(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"carrier,name\nAA\nUA,United\n")
+    aws: Any = FakeAws()
+    assert drop(aws, AIRLINES, [path]) == ["airlines/a.csv"]
