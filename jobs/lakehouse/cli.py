@@ -322,7 +322,8 @@ def main() -> None:
         fail(str(error))
     except EndpointConnectionError as error:
         fail(
-            f"{error}; check the region and the network, or start an estate with 'lakehouse local up'"
+            f"{error}; check the region and the network, or start the local estate with "
+            "'lakehouse local up'"
         )
     except NoCredentialsError:
         fail("no AWS credentials; log in, or start the local estate with 'lakehouse local up'")

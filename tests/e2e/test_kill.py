@@ -9,25 +9,25 @@ from typing import Any
 
 import psutil
 import pytest
-from lakehouse.produce import produce
-from localaws.local import LocalEstate
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from lakehouse import ingest
 from lakehouse.aws import Aws
 from lakehouse.ledger import Ledger
+from lakehouse.produce import Record, produce
 from lakehouse.tables import load_table
+from localaws.local import LocalEstate
 
 EVENTS = 20_000
 
 
-def event(number: int) -> tuple[str, bytes]:
+def event(number: int) -> Record:
     record = {
         "event_id": f"{number:032x}", "flight_date": "2013-01-01",
         "scheduled_departure": "2013-01-01T10:15:00Z", "carrier": "UA", "flight": 1 + number % 9000,
         "origin": "EWR", "dest": "IAH", "distance": 1400 if number % 50 else -1,
     }  # fmt: skip
-    return str(number), json.dumps(record).encode()
+    return Record(str(number), json.dumps(record).encode())
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def sent(local_estate: LocalEstate) -> list[bytes]:
     aws = Aws.from_env(local_estate.prefix)
     events = [event(number) for number in range(EVENTS)]
     produce(aws.client("kinesis"), aws.stream("flights"), events)
-    return [payload for _, payload in events]
+    return [record.payload for record in events]
 
 
 def planned(ledger: Ledger, load: int) -> bool:
@@ -56,7 +56,7 @@ def test_killed_in_the_middle_nothing_is_lost_or_repeated(
     ledger = ingest.open_ledger(aws, "flights")
     load = len(ledger.plans_after(-1))
     produce(aws.client("kinesis"), aws.stream("flights"), [event(EVENTS + load)])
-    sent.append(event(EVENTS + load)[1])
+    sent.append(event(EVENTS + load).payload)
 
     run = start(glue, aws)
     until(lambda: reached(ledger, load), "the load to get that far")
