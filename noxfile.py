@@ -85,6 +85,14 @@ def lock(session: nox.Session) -> None:
         *compile_, *project, "--group", "checks", "-c", "locks/lake.txt", "-o", "locks/checks.txt",
         external=True,
     )  # fmt: skip
+    # Glue builds the jobs' environment from these, beside the Spark that it has.
+    session.run(
+        *UV, "pip", "compile", "--quiet", "--python-version", "3.13",
+        "--python-platform", "x86_64-manylinux_2_28", "--no-header", "--no-annotate",
+        "--no-emit-index-url", "--no-emit-package", "pyspark", "--no-emit-package", "py4j",
+        "--extra", "spark", "-c", "locks/lake.txt", "pyproject.toml",
+        "-o", "jobs/requirements.txt", external=True,
+    )  # fmt: skip
     # The day MWAA's image of Airflow 3.2.1 was resolved; later releases of fastapi break it.
     session.run(
         *compile_, "--exclude-newer", "2026-04-23", "orchestration/requirements.txt",
@@ -116,7 +124,7 @@ def interpreter(session: nox.Session) -> str:
         found = shutil.which(f"python{version}")
         if found and subprocess.run([found, "-c", ""], check=False).returncode == 0:  # noqa: S603 - a Python from PATH
             return found
-    session.error(
+    return session.error(
         f"this is Python {sys.version.split()[0]}; Spark 4.1 and Airflow 3.2 run on "
         f"{', '.join(SUPPORTED)}: install one of these and run again"
     )
