@@ -95,7 +95,7 @@ def lock(session: nox.Session) -> None:
     )  # fmt: skip
     # The day MWAA's image of Airflow 3.2.1 was resolved; later releases of fastapi break it.
     session.run(
-        *compile_, "--exclude-newer", "2026-04-23", "orchestration/requirements.txt",
+        *compile_, "--no-config", "--exclude-newer", "2026-04-23", "orchestration/requirements.txt",
         "tests/airflow/requirements.txt", "-o", "locks/airflow.txt", external=True,
     )  # fmt: skip
 

@@ -1,0 +1,40 @@
+"""The few things that a DAG needs to know of a contract.
+
+The contracts are validated where they are deployed; here their words are only looked up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+
+class Dataset(NamedTuple):
+    """A dataset as orchestration sees it."""
+
+    name: str
+    owner: str
+    source: str
+    """``stream``, ``files``, ``pull`` or ``mart``."""
+
+
+def read_datasets(*sources: str) -> list[Dataset]:
+    """The datasets of these sources, from ``$LAKEHOUSE_CONTRACTS`` or the folder beside the DAGs."""
+    folder = os.environ.get("LAKEHOUSE_CONTRACTS")
+    root = Path(folder) if folder else Path(__file__).parents[1] / "contracts"
+    found = [_dataset(yaml.safe_load(path.read_text())) for path in sorted(root.glob("*.yaml"))]
+    return [dataset for dataset in found if dataset.source in sources]
+
+
+def owners(datasets: Sequence[Dataset]) -> str:
+    """The owners of datasets, as a DAG shows them."""
+    return ", ".join(sorted({dataset.owner for dataset in datasets})) or "lakehouse"
+
+
+def _dataset(contract: dict[str, Any]) -> Dataset:
+    custom = {p["property"]: p["value"] for p in contract["customProperties"]}
+    return Dataset(contract["schema"][0]["name"], contract["team"]["name"], custom["source"])

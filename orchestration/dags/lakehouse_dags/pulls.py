@@ -1,0 +1,86 @@
+"""Pulls pages of an HTTP API into the landing zone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import requests
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.sdk import BaseHook
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
+
+_TIMEOUT: Final = (5, 60)
+"""Seconds to connect and to read."""
+
+
+class Pull(NamedTuple):
+    """Where a pulled dataset comes from: one line here adds an API."""
+
+    connection: str
+    """Airflow connection with the host, and a bearer token as its password where one is needed."""
+    path: str
+    month_parameter: str = "month"
+    page_parameter: str = "page"
+    pages_key: str = "pages"
+    """Key of the answer that says how many pages there are."""
+
+
+PULLS: Final[dict[str, Pull]] = {
+    "weather": Pull(connection="weather_api", path="/v1/observations"),
+}
+
+
+def pull_month(dataset: str, month: str, bucket: str, s3: S3Hook) -> list[str]:
+    """Pull one month's pages to ``<dataset>/<month>/page-<n>.json``; the keys written.
+
+    A retry replaces its own pages, and takes away those of an earlier try that are no more.
+    """
+    folder = f"{dataset}/{month}/"
+    before = set(s3.list_keys(bucket, prefix=folder) or [])
+    keys: list[str] = []
+    for number, body in enumerate(_pages(PULLS[dataset], month), start=1):
+        key = f"{folder}page-{number:04d}.json"
+        s3.load_bytes(body, key, bucket_name=bucket, replace=True)
+        keys.append(key)
+    if stale := sorted(before - set(keys)):
+        s3.delete_objects(bucket, stale)
+    return keys
+
+
+def _pages(pull: Pull, month: str) -> Iterator[bytes]:
+    connection = BaseHook.get_connection(pull.connection)
+    port = f":{connection.port}" if connection.port else ""
+    url = f"{connection.conn_type or 'https'}://{connection.host}{port}{pull.path}"
+    with _session(connection.password) as session:
+        page, pages = 1, 1
+        while page <= pages:
+            query = {pull.month_parameter: month, pull.page_parameter: page}
+            answer = session.get(url, params=query, timeout=_TIMEOUT)
+            answer.raise_for_status()
+            document: Any = answer.json()
+            if not isinstance(document, dict) or pull.pages_key not in document:
+                raise ValueError(
+                    f"{answer.url}: expected an object with {pull.pages_key!r}, got "
+                    f"{answer.text[:200]!r}; has the API changed?"
+                )
+            pages = int(document[pull.pages_key])
+            yield answer.content
+            page += 1
+
+
+def _session(token: str | None) -> requests.Session:
+    """A session that waits as it is told to and tries again what may pass."""
+    retry = Retry(
+        total=8,
+        backoff_factor=0.5,
+        status_forcelist=(429, 500, 502, 503, 504),
+        respect_retry_after_header=True,
+    )
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retry))
+    if token:
+        session.headers["Authorization"] = f"Bearer {token}"
+    return session
