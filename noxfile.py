@@ -109,7 +109,17 @@ def environment(session: nox.Session, name: str) -> Path:
         session.run(
             *UV, "venv", "--quiet", "--python", interpreter(session), str(home), external=True
         )
-    install = (*UV, "pip", "install", "--quiet", "--python", str(python), "--no-deps")
+    # Without the project's own overrides: a lock is complete as it is.
+    install = (
+        *UV,
+        "pip",
+        "install",
+        "--no-config",
+        "--quiet",
+        "--python",
+        str(python),
+        "--no-deps",
+    )
     session.run(*install, "--require-hashes", "-r", f"locks/{name}.txt", external=True)
     if name != "airflow":
         session.run(*install, "--editable", ".", external=True)
