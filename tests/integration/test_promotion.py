@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -293,3 +294,36 @@ def test_a_check_over_nothing_fails_the_gate(
 
     assert done.set_aside == (0,)
     assert "could not be evaluated" in state(aws, contract).set_aside[0].reason
+
+
+def test_readers_see_no_row_before_its_audit_and_two_promoters_publish_once(
+    aws: Aws, spark: SparkSession, contracts: Contracts
+) -> None:
+    contract = renamed(contracts["flights"], "flights_twins")
+    deliver(aws, contract, 0, [flight(1)])
+    promote(aws, spark, contract, Clock(), "run-1")
+    deliver(aws, contract, 1, [flight(n) for n in range(50)])
+    counts = {1}
+
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(promote, aws, spark, contract, Clock(), f"twin-{n}") for n in range(2)]
+        while not all(run.done() for run in runs):
+            counts.add(len(silver_rows(aws, contract.dataset)))
+
+    assert sorted(run.result().promoted for run in runs) == [(), (1,)]
+    assert counts <= {1, 50}
+    assert len({row["event_id"] for row in silver_rows(aws, contract.dataset)}) == 50
+    assert len(silver_rows(aws, contract.dataset)) == 50
+
+
+def test_rows_of_a_key_further_apart_than_the_bound_are_not_merged_away(
+    aws: Aws, spark: SparkSession, contracts: Contracts
+) -> None:
+    contract = renamed(contracts["flights"], "flights_apart")
+    far = datetime(2013, 3, 1, tzinfo=UTC)
+    deliver(aws, contract, 0, [flight(1), flight(1, scheduled_departure=far)])
+
+    done = promote(aws, spark, contract, Clock(), "run-1")
+
+    assert done.set_aside == (0,)
+    assert "event_id is unique" in state(aws, contract).set_aside[0].reason
