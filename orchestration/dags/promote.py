@@ -31,9 +31,9 @@ with DAG(
 ):
 
     @task(trigger_rule="all_done", retries=0)
-    def report(dataset: str, run_id: str | None) -> str:
+    def report(dataset: str, glue_run: str | None) -> str:
         """What became of the dataset; skipped when nothing of it was published."""
-        found = verdicts_of_run(dataset, run_id or "", bucket("verdicts"), S3Hook())
+        found = verdicts_of_run(dataset, glue_run or "", bucket("verdicts"), S3Hook())
         for verdict in found:
             log.log(logging.INFO if verdict["passed"] else logging.WARNING, in_words(verdict))
         words = "; ".join(map(in_words, found)) or "no new loads"
