@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +13,14 @@ import typer
 from rich.console import Console
 
 from demo import data
+from demo.facts import gather
+from demo.page import render
 from demo.pipeline import CONTRACTS, read_source, run
 from demo.steps import Steps
+from demo.summary import show
+from lakehouse.aws import Aws
 from lakehouse.errors import EstateError, LakehouseError
+from lakehouse.odcs import load_contracts
 from localaws import local
 
 HOME = Path(".lakehouse", "demo")
@@ -49,16 +55,27 @@ def demo(
             estate = local.up(home, CONTRACTS, step.say, owner_pid=owner)
             os.environ.update(estate.env)
         outcome = run(source, estate, airflow_python.absolute(), steps)
+        facts = gather(
+            Aws.from_env(estate.prefix),
+            load_contracts(CONTRACTS),
+            flights=len(source.flights),
+            acknowledged=outcome.acknowledged,
+            sent_by_kind=Counter(delivery.kind for delivery in source.sent),
+            figures=outcome.figures,
+            steps=steps.done,
+            home=str(HOME),
+        )
     except BaseException:
         local.down(home)
         raise
-    for figure in outcome.figures:
-        console.print(figure.name, figure.platform, figure.pandas, figure.equal)
+    page = HOME / "report.html"
+    render(facts, page)
     if not keep:
         local.down(home)
-    wrong = [figure.name for figure in outcome.figures if not figure.equal]
-    if wrong:
-        raise LakehouseError(f"the platform and pandas disagree on: {', '.join(wrong)}")
+    show(console, facts, page)
+    if facts.wrong:
+        names = ", ".join(figure.name for figure in facts.wrong)
+        raise LakehouseError(f"the platform and pandas disagree on: {names}")
 
 
 def main() -> None:
