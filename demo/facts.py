@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import pandas as pd
+import pyarrow.compute as pc
 
 from demo.reconcile import Figure
 from demo.steps import Took
@@ -23,19 +24,32 @@ STREAMED: Final = "flights"
 class BronzeCount(NamedTuple):
     """The deliveries of a dataset in bronze."""
 
-    good: int
+    loads: Mapping[int, int]
+    """Good deliveries by load."""
     rejected: Mapping[str, int]
-    """By reason code."""
+    """Rejected deliveries by the code of their reason."""
+
+    @property
+    def good(self) -> int:
+        """Deliveries that keep every rule of the contract."""
+        return sum(self.loads.values())
+
+    @property
+    def bad(self) -> int:
+        """Rejected deliveries."""
+        return sum(self.rejected.values())
 
     @property
     def total(self) -> int:
         """Good and rejected."""
-        return self.good + sum(self.rejected.values())
+        return self.good + self.bad
 
 
 class DemoFacts(NamedTuple):
     """Everything that is shown at the end."""
 
+    months: Sequence[int]
+    seed: int
     flights: int
     """True flights that were sent."""
     acknowledged: int
@@ -51,10 +65,14 @@ class DemoFacts(NamedTuple):
     steps: Sequence[Took]
     home: str
 
-    @property
-    def duplicates(self) -> int:
-        """Good deliveries of flights that silver has already."""
-        return self.bronze[STREAMED].good - self.silver[STREAMED]
+    def left_out(self, dataset: str) -> int:
+        """Good deliveries in the loads that were set aside."""
+        loads = self.bronze[dataset].loads
+        return sum(loads.get(entry.load, 0) for entry in self.set_aside.get(dataset, ()))
+
+    def duplicates(self, dataset: str) -> int:
+        """Good deliveries of rows that silver has from another one."""
+        return self.bronze[dataset].good - self.left_out(dataset) - self.silver[dataset]
 
     @property
     def wrong(self) -> list[Figure]:
@@ -66,6 +84,8 @@ def gather(
     aws: Aws,
     contracts: Contracts,
     *,
+    months: Sequence[int],
+    seed: int,
     flights: int,
     acknowledged: int,
     sent_by_kind: Mapping[str, int],
@@ -74,25 +94,19 @@ def gather(
     home: str,
 ) -> DemoFacts:
     """The facts that the caller knows, and those that the tables and verdicts tell."""
-    landed = [c for c in contracts.values() if c.source != "mart"]
-    states = {
-        contract.dataset: read_state(table)
-        for contract in landed
-        if (table := load_table(aws, "silver", contract.dataset))
-    }
+    landed = [c.dataset for c in contracts.values() if c.source != "mart"]
+    marts = [c.dataset for c in contracts.values() if c.source == "mart"]
     return DemoFacts(
+        months=months,
+        seed=seed,
         flights=flights,
         acknowledged=acknowledged,
         sent_by_kind=sent_by_kind,
-        bronze={c.dataset: _bronze(aws, c.dataset) for c in landed},
-        silver={c.dataset: len(_rows(aws, "silver", c.dataset, "_load")) for c in landed},
-        set_aside={name: state.set_aside for name, state in states.items() if state.set_aside},
-        verdicts={name: read_verdicts(aws, name) for name in contracts},
-        gold={
-            c.dataset: _rows(aws, "gold", c.dataset, "*")
-            for c in contracts.values()
-            if c.source == "mart"
-        },
+        bronze={name: _bronze(aws, name) for name in landed},
+        silver={name: len(_rows(aws, "silver", name, "_load")) for name in landed},
+        set_aside={name: aside for name in landed if (aside := _set_aside(aws, name))},
+        verdicts={name: read_verdicts(aws, name) for name in [*landed, *marts]},
+        gold={name: _rows(aws, "gold", name, "*") for name in marts},
         figures=figures,
         steps=steps,
         home=home,
@@ -100,10 +114,20 @@ def gather(
 
 
 def _bronze(aws: Aws, dataset: str) -> BronzeCount:
-    rejects = _rows(aws, "bronze", dataset, "_reject")["_reject"]
-    codes = Counter(reject["code"] if reject else "" for reject in rejects)
-    good = codes.pop("", 0)
-    return BronzeCount(good, dict(sorted(codes.items())))
+    table = load_table(aws, "bronze", dataset)
+    if table is None:
+        return BronzeCount({}, {})
+    rows = table.scan(selected_fields=("_load", "_reject")).to_arrow()
+    codes = pc.struct_field(rows["_reject"], "code").to_pylist()
+    loads = rows["_load"].to_pylist()
+    good = Counter(load for load, code in zip(loads, codes, strict=True) if code is None)
+    rejected = Counter(code for code in codes if code is not None)
+    return BronzeCount(dict(sorted(good.items())), dict(sorted(rejected.items())))
+
+
+def _set_aside(aws: Aws, dataset: str) -> Sequence[SetAside]:
+    table = load_table(aws, "silver", dataset)
+    return read_state(table).set_aside if table else ()
 
 
 def _rows(aws: Aws, layer: Layer, dataset: str, column: str) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from demo.facts import STREAMED, DemoFacts
@@ -12,36 +13,53 @@ from demo.facts import STREAMED, DemoFacts
 
 def show(console: Console, facts: DemoFacts, page: Path) -> None:
     """Print the flow with its counts, what was set aside, whether all agrees, and how to go on."""
-    streamed = facts.bronze[STREAMED]
-    flow = Table(box=None, show_header=False, padding=(0, 2))
-    flow.add_column(style="dim")
-    flow.add_column(justify="right")
-    flow.add_column(style="dim")
-    reasons = ", ".join(f"{n:,} {code}" for code, n in streamed.rejected.items())
-    rejected = streamed.total - streamed.good
-    flow.add_row("sent", f"{facts.acknowledged:,}", "deliveries of flights, all acknowledged")
-    flow.add_row("= good", f"{streamed.good:,}", "in bronze")
-    flow.add_row("+ rejected", f"{rejected:,}", f"in bronze: {reasons}")
-    flow.add_row("- duplicates", f"{facts.duplicates:,}", "removed on the way to silver")
-    flow.add_row("= silver", f"{facts.silver[STREAMED]:,}", "distinct valid flights")
-    for name, rows in facts.gold.items():
-        flow.add_row("gold", f"{len(rows):,}", name)
     console.print()
-    console.print(flow)
+    console.print(_flow(facts))
     for dataset, loads in facts.set_aside.items():
         for load in loads:
-            console.print(f"[yellow]set aside[/] load {load.load} of {dataset}: {load.reason}")
+            _say(
+                console,
+                f"[yellow]set aside[/] load {load.load} of {dataset}, "
+                f"{facts.bronze[dataset].loads.get(load.load, 0):,} rows: {escape(load.reason)}",
+            )
     console.print()
     for figure in facts.wrong:
-        console.print(
-            f"[red]differs[/] {figure.name}: {figure.platform} here, {figure.pandas} in pandas"
+        _say(
+            console,
+            f"[red]differs[/] {escape(figure.name)}: "
+            f"{escape(str(figure.platform))} here, {escape(str(figure.pandas))} in pandas",
         )
         for sample in figure.samples:
-            console.print(f"    {sample}", style="red")
+            _say(console, f"    [red]{escape(sample)}[/]")
     if not facts.wrong:
-        console.print(f"[green]All {len(facts.figures)} figures agree with pandas.[/]")
-    console.print(f"[bold]Page:[/] {page}")
-    console.print(
-        f"[bold]Go on:[/] source .nox/lake/bin/activate; export LAKEHOUSE_HOME={facts.home}; "
-        "lakehouse local up; lakehouse status"
+        _say(console, f"[bold green]All {len(facts.figures)} figures equal those of pandas.[/]")
+    _say(console, f"[bold]Page[/]   {escape(str(page))}")
+    _say(
+        console,
+        f"[bold]Go on[/]  source .nox/lake/bin/activate; export LAKEHOUSE_HOME={facts.home}; "
+        "lakehouse local up; lakehouse status",
     )
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False)
+
+
+def _flow(facts: DemoFacts) -> Table:
+    streamed = facts.bronze[STREAMED]
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    reasons = ", ".join(f"{code} {n:,}" for code, n in streamed.rejected.items())
+    table.add_row("sent", f"{facts.acknowledged:,}", f"deliveries of {STREAMED}, all acknowledged")
+    table.add_row("= good", f"{streamed.good:,}", "in bronze")
+    table.add_row("+ rejected", f"{streamed.bad:,}", f"in bronze: {escape(reasons)}")
+    table.add_row("- duplicates", f"{facts.duplicates(STREAMED):,}", "found on the way to silver")
+    table.add_row("= silver", f"{facts.silver[STREAMED]:,}", f"{STREAMED}, each once")
+    for name, rows in facts.silver.items():
+        if name != STREAMED:
+            table.add_row("silver", f"{rows:,}", name)
+    for name, gold in facts.gold.items():
+        table.add_row("gold", f"{len(gold):,}", name)
+    return table
