@@ -36,6 +36,8 @@ def demo(session: nox.Session) -> None:
         *session.posargs,
         env=quiet(),
         external=True,
+        # Seconds in which an interrupted demo brings its estate down.
+        interrupt_timeout=60,
     )
 
 

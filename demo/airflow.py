@@ -7,7 +7,7 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from lakehouse.errors import EstateError
 
@@ -34,7 +34,8 @@ class Airflow:
         self._home = home
         self._env = {**os.environ, **env}
         self._running: subprocess.Popen[bytes] | None = None
-        self._closed = threading.Event()
+        self._closed = False
+        self._starting = threading.Lock()
         self.log = home / "airflow.log"
 
     def prepare(self) -> None:
@@ -46,9 +47,10 @@ class Airflow:
         self._call("run", dag, *options)
 
     def close(self) -> None:
-        """End a run that is under way."""
-        self._closed.set()
-        running = self._running
+        """End a run that is under way, and start no other."""
+        with self._starting:
+            self._closed = True
+            running = self._running
         if running is not None and running.poll() is None:
             running.terminate()
             try:
@@ -58,11 +60,20 @@ class Airflow:
                 running.wait()
 
     def _call(self, *arguments: str) -> None:
-        if self._closed.is_set():
-            raise EstateError("Airflow was stopped before it was done")
         self._home.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             start = log.tell()
+            code = self._start(arguments, log).wait()
+        if code:
+            raise EstateError(
+                f"Airflow ended {' '.join(arguments)} with code {code}: "
+                f"{_last_line(self.log, start)}; its log is {self.log}"
+            )
+
+    def _start(self, arguments: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        with self._starting:
+            if self._closed:
+                raise EstateError("Airflow was stopped before it was done")
             self._running = subprocess.Popen(  # noqa: S603 - the project's own script
                 [str(self._python), str(_SCRIPT), f"--home={self._home}", *arguments],
                 env=self._env,
@@ -71,23 +82,9 @@ class Airflow:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-            code = self._running.wait()
-        if code:
-            raise EstateError(
-                f"Airflow ended {' '.join(arguments)} with code {code}: "
-                f"{_last_line(self.log, start)}; its log is {self.log}"
-            )
+            return self._running
 
 
 def _last_line(log: Path, start: int) -> str:
     said = log.read_bytes()[start:].decode(errors="replace").strip().splitlines()
     return said[-1] if said else "it said nothing"
-
-
-def options(**given: str | Sequence[str]) -> list[str]:
-    """Keyword arguments as ``--key=value``, once for each value."""
-    return [
-        f"--{key}={value}"
-        for key, values in given.items()
-        for value in ([values] if isinstance(values, str) else values)
-    ]

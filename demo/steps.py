@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 
 class Took(NamedTuple):
@@ -39,8 +40,10 @@ class Steps:
         """Show a step until its end; one that raises is marked and the error goes on."""
         start = self._clock()
         if self.console.is_terminal:
-            with self.console.status(title) as status:
-                step = Step(lambda text: status.update(f"{title}: {text}"))
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+            with Progress(*columns, console=self.console, transient=True) as progress:
+                task = progress.add_task(title)
+                step = Step(lambda text: progress.update(task, description=f"{title}: {text}"))
                 yield from self._watched(step, title, start)
         else:
             # A log has no line that changes, so each news is a line.
