@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import sys
+import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
-from rich.console import Console
 
-from lakehouse import __version__
-from lakehouse.errors import EstateError, InputError, LakehouseError
+from lakehouse import __version__, cli_local
+from lakehouse.cli_context import (
+    Context,
+    ContractsOption,
+    HomeOption,
+    PrefixOption,
+    err,
+    out,
+    told,
+)
+from lakehouse.errors import InputError, LakehouseError
 
 if TYPE_CHECKING:
-    from lakehouse.aws import Aws
-    from lakehouse.contract import Contracts
+    from lakehouse.contract import SourceKind
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,111 +32,37 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="The lakehouse: send, land, promote, ask.",
-    epilog="Begin on one machine with [b]lakehouse local up[/b], then [b]lakehouse status[/b].",
+    epilog=(
+        "On one machine: [b]lakehouse local up[/b], then [b]produce[/b] or [b]drop[/b], "
+        "[b]run ingest[/b] or [b]run land[/b], [b]run promote[/b], [b]run marts[/b], [b]sql[/b]. "
+        "On AWS: the same with [b]--prefix[/b]."
+    ),
 )
-local_app = typer.Typer(no_args_is_help=True, help="The whole estate on this machine.")
-app.add_typer(local_app, name="local")
-
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
+app.add_typer(cli_local.app, name="local")
 
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset that has a contract.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files to send.")]
-
-
-class Context:
-    """What the global options say, looked up once they are needed."""
-
-    def __init__(self, prefix: str | None, contracts: Path | None, home: Path | None) -> None:
-        self._prefix = prefix
-        self.contracts_folder = contracts or Path("quality", "contracts")
-        self._home = home
-
-    @property
-    def home(self) -> Path:
-        """The folder of the local estate."""
-        from localaws.local import default_home
-
-        return self._home or default_home()
-
-    def aws(self) -> Aws:
-        """The deployment: the one named, else the estate that runs on this machine.
-
-        Raises EstateError when there is neither.
-        """
-        from lakehouse.aws import Aws
-
-        prefix = self._prefix
-        endpoint = os.environ.get("AWS_ENDPOINT_URL")
-        if endpoint:
-            _require_answer(endpoint)
-        else:
-            estate = self._local_estate()
-            if estate is not None and prefix in {None, estate.prefix}:
-                os.environ.update(estate.env)
-                prefix = estate.prefix
-        if prefix is None:
-            raise EstateError(
-                "no estate: none runs on this machine and no --prefix names one on AWS; start one "
-                "with 'lakehouse local up'"
-            )
-        return Aws.from_env(prefix)
-
-    def contracts(self) -> Contracts:
-        """The contracts."""
-        from lakehouse.odcs import load_contracts
-
-        return load_contracts(self.contracts_folder)
-
-    def _local_estate(self) -> Any:
-        try:
-            from localaws.local import find
-        except ImportError:
-            return None
-        return find(self.home)
-
-
-def _require_answer(endpoint: str) -> None:
-    """Raise EstateError at once where nobody listens, rather than after many retries."""
-    parts = urlsplit(endpoint)
-    try:
-        with socket.create_connection((parts.hostname or "", parts.port or 443), timeout=3):
-            return
-    except OSError as error:
-        raise EstateError(
-            f"nothing answers at {endpoint} ({error}); start the estate with 'lakehouse local up', "
-            "or mend AWS_ENDPOINT_URL"
-        ) from error
+Step = Literal["ingest", "land", "promote", "marts"]
+_SOURCES: Final[dict[Step, tuple[SourceKind, ...]]] = {
+    "ingest": ("stream",),
+    "land": ("files", "pull"),
+    "promote": ("stream", "files", "pull"),
+    "marts": ("mart",),
+}
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        out.print(f"lakehouse {__version__}", highlight=False)
+        out.print(f"lakehouse {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def options(
     context: typer.Context,
-    prefix: Annotated[
-        str | None,
-        typer.Option(
-            envvar="LAKEHOUSE_PREFIX", help="Deployment to work on; default: the local estate."
-        ),
-    ] = None,
-    contracts: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="LAKEHOUSE_CONTRACTS",
-            help="Directory of the contracts; default: quality/contracts.",
-        ),
-    ] = None,
-    home: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="LAKEHOUSE_HOME", help="Folder of the local estate; default: .lakehouse/local."
-        ),
-    ] = None,
+    prefix: PrefixOption = None,
+    contracts: ContractsOption = None,
+    home: HomeOption = None,
     version: Annotated[  # noqa: ARG001 - its callback answers
         bool,
         typer.Option(
@@ -142,132 +74,82 @@ def options(
     context.obj = Context(prefix, contracts, home)
 
 
-@local_app.command("up")
-def local_up(
-    context: typer.Context,
-    port: Annotated[
-        int | None, typer.Option(help="Port of the emulator; default: a free one.")
-    ] = None,
-) -> None:
-    """Start the estate on this machine, or go on with what an earlier one left."""
-    from localaws.local import up
-
-    common: Context = context.obj
-    with err.status("starting the estate") as status:
-        estate = up(common.home, common.contracts_folder, status.update, port=port)
-    out.print(f"[green]up[/green]  {estate.prefix} in {estate.home}")
-    out.print("other clients reach it with:", style="dim")
-    for name, value in estate.env.items():
-        out.print(f"export {name}={value}", highlight=False)
-
-
-@local_app.command("status")
-def local_status(context: typer.Context) -> None:
-    """Say whether an estate runs here, and where."""
-    from localaws.local import find
-
-    common: Context = context.obj
-    estate = find(common.home)
-    if estate is None:
-        raise EstateError(f"no estate runs in {common.home}; start one with 'lakehouse local up'")
-    out.print(f"[green]up[/green]  {estate.prefix} in {estate.home}")
-    out.print(f"emulator {estate.emulator_url}, Glue runs and Athena {estate.gateway_url}")
-
-
-@local_app.command("down")
-def local_down(context: typer.Context) -> None:
-    """Stop the estate on this machine; its data stay for the next up."""
-    from localaws.local import down
-
-    common: Context = context.obj
-    with err.status("stopping the estate"):
-        stopped = down(common.home)
-    out.print(f"down, data kept in {common.home}" if stopped else f"nothing runs in {common.home}")
-
-
-@app.command(epilog="Example: [b]lakehouse produce flights flights.ndjson[/b]")
+@app.command(
+    epilog="Examples: [b]lakehouse produce flights flights.ndjson[/b], or [b]-[/b] for stdin"
+)
 def produce(context: typer.Context, dataset: Dataset, files: Files) -> None:
-    """Send records to a dataset's stream, one a line (NDJSON), each acknowledged or reported."""
-    import time
+    """Send records to a dataset's stream, one a line (NDJSON), each acknowledged or reported.
 
-    from rich.progress import Progress
+    Lines go as they are: what breaks the contract is rejected later, with its reason.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from lakehouse.produce import file_records
+    from lakehouse.produce import count_records, opened, read_records
     from lakehouse.produce import produce as send
 
     (contract,) = context.obj.contracts().select([dataset], "stream")
-    records = [record for path in files for record in file_records(path, contract)]
-    aws = context.obj.aws()
-    began = time.monotonic()
-    with Progress(console=err, transient=True) as progress:
-        task = progress.add_task(f"to {aws.stream(dataset)}", total=len(records))
-        sent = send(
-            aws.client("kinesis"), aws.stream(dataset), records, lambda n: progress.advance(task, n)
-        )
-    seconds = time.monotonic() - began
+    with ExitStack() as stack:
+        sources = [(str(path), stack.enter_context(opened(path))) for path in files]
+        total = sum(count_records(lines, name, contract) for name, lines in sources)
+        aws = context.obj.aws()
+        stream = aws.stream(dataset)
+        records = (r for name, lines in sources for r in read_records(lines, name, contract))
+        bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            console=err, transient=True,
+        )  # fmt: skip
+        began = time.monotonic()
+        with bar as progress:
+            task = progress.add_task(f"to {stream}", total=total)
+            sent = send(aws.client("kinesis"), stream, records, lambda n: progress.advance(task, n))
+        seconds = time.monotonic() - began
+    rate = sent.acknowledged / max(seconds, 0.001)
     out.print(
-        f"{sent.acknowledged:,} records acknowledged by {aws.stream(dataset)} in {seconds:.1f} s, "
-        f"{sent.retried:,} sent again. Next: lakehouse run ingest {dataset}"
+        f"{sent.acknowledged:,} acknowledged by {stream}, {sent.retried:,} sent again, "
+        f"{seconds:.1f} s, {rate:,.0f} records/s"
     )
+    out.print(f"next: lakehouse run ingest {dataset}", style="dim")
 
 
 @app.command(epilog="Example: [b]lakehouse drop airlines airlines.csv[/b]")
 def drop(context: typer.Context, dataset: Dataset, files: Files) -> None:
-    """Put files where a dataset's files arrive."""
+    """Put files where a dataset's files arrive; all of them, or none when one is no good."""
     from lakehouse.drop import drop as put
 
     (contract,) = context.obj.contracts().select([dataset], "files", "pull")
-    keys = put(context.obj.aws(), contract, files)
-    out.print(f"{len(keys)} file(s) in the landing zone. Next: lakehouse run land {dataset}")
+    aws = context.obj.aws()
+    for key in put(aws, contract, files):
+        out.print(f"s3://{aws.bucket('landing')}/{key}")
+    out.print(f"next: lakehouse run land {dataset}", style="dim")
 
 
-Step = Literal["ingest", "land", "promote", "marts"]
-
-
-@app.command(epilog="Example: [b]lakehouse run promote flights weather[/b]")
+@app.command(
+    epilog="Examples: [b]lakehouse run promote flights weather[/b], "
+    "[b]lakehouse run ingest --follow[/b]"
+)
 def run(
     context: typer.Context,
-    step: Annotated[Step, typer.Argument(help="Which job to run.")],
+    step: Annotated[
+        Step,
+        typer.Argument(
+            help="ingest: streams to bronze; land: files and pulls to bronze; promote: bronze to "
+            "silver; marts: silver to gold."
+        ),
+    ],
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Datasets; default: all.")
     ] = None,
     follow: Annotated[
-        bool, typer.Option(help="Keep ingesting instead of stopping when all is read.")
+        bool, typer.Option(help="ingest: go on until Ctrl-C instead of stopping when all is read.")
     ] = False,
 ) -> None:
-    """Run a Glue job and wait for its end."""
-    from lakehouse.runs import JobRun
+    """Run a Glue job, wait for its end, and say what it did to each dataset."""
+    from lakehouse.follow import run_step
 
-    sources: dict[str, tuple[Any, ...]] = {
-        "ingest": ("stream",),
-        "land": ("files", "pull"),
-        "promote": ("stream", "files", "pull"),
-        "marts": ("mart",),
-    }
-    chosen = context.obj.contracts().select(names or [], *sources[step])
-    aws = context.obj.aws()
-    arguments = {"--datasets": ",".join(c.dataset for c in chosen)} if names else {}
-    jobs: dict[str, dict[str, str]] = {step: arguments}
-    if step == "ingest":
-        once = {"--once": "false" if follow else "true"}
-        jobs = {f"ingest-{c.group}": arguments | once for c in chosen}
-    for job, given in jobs.items():
-        started = JobRun.start(aws, job, given)
-        with err.status(f"{started.name}: starting") as status:
-            try:
-                answer = started.wait(
-                    0.5,
-                    lambda answer: status.update(
-                        f"{answer['JobName']}: {answer['JobRunState'].lower()}"
-                    ),
-                )
-            except KeyboardInterrupt:
-                started.stop()
-                raise
-        out.print(
-            f"[green]{answer['JobRunState'].lower()}[/green]  {started.name} in "
-            f"{answer.get('ExecutionTime', 0)} s ({started.run_id})"
-        )
+    if follow and step != "ingest":
+        raise InputError(f"--follow goes with ingest; {step} ends by itself")
+    chosen = context.obj.contracts().select(names or [], *_SOURCES[step])
+    run_step(context.obj, step, chosen, named=bool(names), follow=follow)
 
 
 @app.command(epilog='Example: [b]lakehouse sql "SELECT * FROM gold.carrier_on_time"[/b]')
@@ -275,7 +157,8 @@ def sql(
     context: typer.Context,
     statement: Annotated[str, typer.Argument(help="The SELECT; - reads it from standard input.")],
     output: Annotated[
-        Literal["table", "csv", "json"], typer.Option("--format", help="How to print the rows.")
+        Literal["table", "csv", "json"],
+        typer.Option("--format", help="How to print the rows; json: one object a line."),
     ] = "table",
     limit: Annotated[int, typer.Option(min=1, help="Most rows to print.")] = 100,
 ) -> None:
@@ -292,44 +175,40 @@ def sql(
     show.answer(out, answer, output)
 
 
-@app.command()
+@app.command(epilog="Example: [b]lakehouse status --json | jq '.[].verdict'[/b]")
 def status(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Show how each dataset stands: rows by layer, freshness, last verdict."""
+    """Show how each dataset stands: rows by layer, rejects, freshness, last verdict."""
     from lakehouse import show
-    from lakehouse.status import dataset_status
+    from lakehouse.status import all_status
 
-    contracts = context.obj.contracts()
-    aws = context.obj.aws()
+    common: Context = context.obj
+    contracts = common.contracts()
+    aws = common.aws()
     now = datetime.now(UTC)
     with err.status("reading the catalog"):
-        lines = [dataset_status(aws, contract, now) for contract in contracts.values()]
+        lines = all_status(aws, contracts.values(), now)
     if as_json:
-        show.status_json(out, lines)
-    else:
-        show.status_table(out, aws.prefix, lines, now)
+        show.status_json(lines)
+        return
+    out.print(f"[b]{aws.prefix}[/b]  [dim]{common.where()}[/dim]")
+    show.status_table(out, lines, now)
 
 
 def main() -> None:
     """Run the command line; what was raised on purpose becomes one line and exit code 1."""
-    from botocore.exceptions import EndpointConnectionError, NoCredentialsError
-
     try:
-        app(standalone_mode=True)
+        with told():
+            app()
     except LakehouseError as error:
         fail(str(error))
-    except EndpointConnectionError as error:
-        fail(
-            f"{error}; check the region and the network, or start the local estate with "
-            "'lakehouse local up'"
-        )
-    except NoCredentialsError:
-        fail("no AWS credentials; log in, or start the local estate with 'lakehouse local up'")
 
 
-def fail(message: str) -> None:
+def fail(message: Any) -> None:
     """End with one line."""
-    err.print(f"[red]error:[/red] {' '.join(message.split())}", highlight=False)
+    from rich.text import Text
+
+    err.print(Text.assemble(("error:", "red"), " ", " ".join(str(message).split())))
     raise SystemExit(1)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from lakehouse.contract import Contract
-from lakehouse.errors import InputError, TransientError
+from lakehouse.errors import EstateError, InputError, TransientError
 
 MAX_RECORD_BYTES: Final = 1024 * 1024
 """What a stream takes by default, key and payload together."""
@@ -26,6 +31,11 @@ class Record(NamedTuple):
 
     key: str
     payload: bytes
+
+    @property
+    def weight(self) -> int:
+        """Bytes that count against the limits of a record and of a batch."""
+        return len(self.key.encode()) + len(self.payload)
 
 
 class Produced(NamedTuple):
@@ -51,7 +61,8 @@ def produce(
 
     A batch holds one record a key at most and is complete before the next one goes out, so that a
     record that has to be sent again is never overtaken by a later one of its key. Raises
-    TransientError when the stream still refuses records after the last attempt.
+    TransientError when the stream still refuses records after the last attempt, and EstateError
+    when it is not there or does not answer; both say how many records are acknowledged.
     """
     source = iter(records)
     waiting: deque[Record] = deque()
@@ -73,7 +84,7 @@ def _next_batch(waiting: deque[Record], source: Iterator[Record]) -> list[Record
         record = waiting.popleft() if waiting else next(source, None)
         if record is None:
             break
-        weight = len(record.key) + len(record.payload)
+        weight = record.weight
         if record.key in keys:
             put_back.append(record)
         elif batch and size + weight > _BATCH_BYTES:
@@ -98,10 +109,7 @@ def _send(client: Any, stream: str, batch: list[Record], attempts: int, before: 
         reraise=True,
     ):
         with attempt:
-            answer = client.put_records(
-                StreamName=stream,
-                Records=[{"PartitionKey": r.key, "Data": r.payload} for r in left],
-            )
+            answer = _put(client, stream, left, before + len(batch) - len(left))
             if answer["FailedRecordCount"]:
                 results = answer["Records"]
                 reason = next(r["ErrorCode"] for r in results if "ErrorCode" in r)
@@ -115,26 +123,70 @@ def _send(client: Any, stream: str, batch: list[Record], attempts: int, before: 
     return retried
 
 
-def file_records(path: Path, contract: Contract) -> list[Record]:
-    """The lines of an NDJSON file as records, bytes untouched.
+def _put(client: Any, stream: str, records: list[Record], acknowledged: int) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = client.put_records(
+            StreamName=stream,
+            Records=[{"PartitionKey": r.key, "Data": r.payload} for r in records],
+        )
+    except (BotoCoreError, ClientError) as error:
+        told = getattr(error, "response", {}).get("Error", {}).get("Code", "")
+        if told == "ResourceNotFoundException":
+            raise EstateError(f"there is no stream {stream}; deploy the estate first") from error
+        raise EstateError(
+            f"stream {stream} took {acknowledged:,} records, then: {error}; send the rest again"
+        ) from error
+    return answer
 
-    A line that does not parse goes along and is rejected where it is decoded, with its reason.
-    Raises InputError for a file that is missing, empty, or has a line that no stream takes.
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file that can be read twice; ``-`` is standard input, kept aside until its end.
+
+    Raises InputError for what is no file.
     """
+    if path == Path("-"):
+        with SpooledTemporaryFile(max_size=_BATCH_BYTES) as kept:
+            shutil.copyfileobj(sys.stdin.buffer, kept)
+            kept.seek(0)
+            yield kept  # type: ignore[misc]  # typeshed knows it as IO[bytes] only
+        return
     if not path.is_file():
         what = "a directory" if path.is_dir() else "not there"
         raise InputError(f"{path}: expected an NDJSON file, it is {what}")
-    lines = [line for line in path.read_bytes().splitlines() if line.strip()]
-    if not lines:
-        raise InputError(f"{path}: expected one record a line, the file is empty")
-    records = [Record(record_key(line, contract), line) for line in lines]
-    for number, record in enumerate(records, start=1):
-        if len(record.key) + len(record.payload) > MAX_RECORD_BYTES:
+    with path.open("rb") as lines:
+        yield lines
+
+
+def read_records(lines: BinaryIO, name: str, contract: Contract) -> Iterator[Record]:
+    """The lines of an NDJSON file as records, bytes untouched.
+
+    A line that does not parse goes along and is rejected where it is decoded, with its reason.
+    Raises InputError at a line that no stream takes; ``name`` is the file's, for the message.
+    """
+    for number, line in enumerate(lines, start=1):
+        payload = line.removesuffix(b"\n").removesuffix(b"\r")
+        if not payload.strip():
+            continue
+        record = Record(record_key(payload, contract), payload)
+        if record.weight > MAX_RECORD_BYTES:
             raise InputError(
-                f"{path}:{number}: the record has {len(record.payload):,} bytes; a stream takes "
+                f"{name}:{number}: the record has {len(payload):,} bytes; a stream takes "
                 f"{MAX_RECORD_BYTES:,} with the key: send a reference to it instead"
             )
-    return records
+        yield record
+
+
+def count_records(lines: BinaryIO, name: str, contract: Contract) -> int:
+    """How many records a file has, read to its end and back, so that it is sent whole or not.
+
+    Raises InputError for an empty file, or one with a line that no stream takes.
+    """
+    count = sum(1 for _ in read_records(lines, name, contract))
+    if not count:
+        raise InputError(f"{name}: expected one record a line, it is empty")
+    lines.seek(0)
+    return count
 
 
 def record_key(payload: bytes, contract: Contract) -> str:

@@ -26,7 +26,8 @@ class Answer(NamedTuple):
 def query(aws: Aws, sql: str, limit: int) -> Answer:
     """Run one statement in the deployment's workgroup and fetch up to ``limit`` rows.
 
-    Raises InputError with Athena's own words when the statement is refused or fails.
+    A query that is interrupted is stopped. Raises InputError with Athena's own words when the
+    statement is refused or fails.
     """
     athena = aws.client("athena")
     try:
@@ -47,7 +48,11 @@ def query(aws: Aws, sql: str, limit: int) -> Answer:
         wait=wait_exponential(multiplier=0.05, max=1),
         stop=stop_never,
     )
-    execution = waiting(ask)
+    try:
+        execution = waiting(ask)
+    except KeyboardInterrupt:
+        athena.stop_query_execution(QueryExecutionId=execution_id)
+        raise
     status = execution["Status"]
     if status["State"] == "CANCELLED":
         raise EstateError(f"query {execution_id} was cancelled by somebody else; run it again")
@@ -69,7 +74,7 @@ def _fetch(athena: Any, execution: dict[str, Any], limit: int) -> Answer:
         found = [
             [cell.get("VarCharValue") for cell in row["Data"]] for row in page["ResultSet"]["Rows"]
         ]
-        # The first row of a SELECT's first page repeats the columns.
+        # A SELECT's first row repeats the columns; SHOW and DESCRIBE have no such row.
         header = number == 0 and found and found[0] == columns
         rows += found[1:] if header else found
         if len(rows) > limit:

@@ -1,8 +1,8 @@
-"""Runs of Glue jobs: start one, follow it, stop it, say how it ended."""
+"""Runs of Glue jobs: start them, follow them, stop them, say how they ended."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from tenacity import Retrying, retry_if_result, stop_never, wait_fixed
@@ -46,31 +46,42 @@ class JobRun:
 
     def under_way(self) -> bool:
         """Whether the run has not ended yet."""
-        return self.answer()["JobRunState"] in _UNDER_WAY
-
-    def wait(
-        self, poll_seconds: float, on_answer: Callable[[dict[str, Any]], None]
-    ) -> dict[str, Any]:
-        """Wait for the end; EstateError with Glue's reason unless the run succeeded."""
-
-        def ask() -> dict[str, Any]:
-            answer = self.answer()
-            on_answer(answer)
-            return answer
-
-        waiting = Retrying(
-            retry=retry_if_result(lambda answer: answer["JobRunState"] in _UNDER_WAY),
-            wait=wait_fixed(poll_seconds),
-            stop=stop_never,
-        )
-        answer: dict[str, Any] = waiting(ask)
-        if answer["JobRunState"] != "SUCCEEDED":
-            raise EstateError(
-                f"run {self.run_id} of {self.name} ended as {answer['JobRunState']}: "
-                f"{answer.get('ErrorMessage') or 'no reason given'}"
-            )
-        return answer
+        return under_way(self.answer())
 
     def stop(self) -> None:
         """Ask the run to stop."""
         self._glue.batch_stop_job_run(JobName=self.name, JobRunIds=[self.run_id])
+
+
+def under_way(answer: Mapping[str, Any]) -> bool:
+    """Whether the run that Glue describes has not ended yet."""
+    return answer["JobRunState"] in _UNDER_WAY
+
+
+def wait(
+    runs: Sequence[JobRun],
+    poll_seconds: float,
+    on_answers: Callable[[Sequence[Mapping[str, Any]]], None],
+) -> list[dict[str, Any]]:
+    """Wait until all runs have ended; what Glue says of them then, in the same order."""
+
+    def ask() -> list[dict[str, Any]]:
+        answers = [run.answer() for run in runs]
+        on_answers(answers)
+        return answers
+
+    waiting = Retrying(
+        retry=retry_if_result(lambda answers: any(under_way(answer) for answer in answers)),
+        wait=wait_fixed(poll_seconds),
+        stop=stop_never,
+    )
+    answers: list[dict[str, Any]] = waiting(ask)
+    return answers
+
+
+def failure(answer: Mapping[str, Any], log: str) -> str | None:
+    """Why a run that has ended did not succeed, and where its log is; None when it did."""
+    if answer["JobRunState"] == "SUCCEEDED":
+        return None
+    why = str(answer.get("ErrorMessage") or "no reason given").removeprefix("error: ")
+    return f"{answer['JobName']} ended as {answer['JobRunState']}: {why}; its log: {log}"

@@ -3,96 +3,188 @@
 from __future__ import annotations
 
 import csv
-import io
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from rich.console import Console
-from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from lakehouse.query import Answer
 from lakehouse.status import DatasetStatus
 
-_NUMBERS = {"tinyint", "smallint", "integer", "bigint", "float", "double", "decimal", "real"}
+_INTEGERS: Final = {"tinyint", "smallint", "integer", "bigint"}
+_FLOATS: Final = {"float", "double", "real"}
+_LEAST_ROUNDED: Final = 0.01
+"""Smaller numbers keep all their digits."""
+_COLOURS: Final = {"passed": "green", "set aside": "yellow", "held": "red"}
 
 
 def answer(out: Console, found: Answer, form: Literal["table", "csv", "json"]) -> None:
-    """The rows of a query as a table, CSV or JSON lines."""
+    """The rows of a query as a table, CSV, or JSON lines."""
     if form == "json":
         for row in found.rows:
-            record = dict(zip(found.columns, row, strict=True))
-            out.print(msgspec.json.encode(record).decode(), markup=False, highlight=False)
+            cells = zip(found.columns, found.types, row, strict=True)
+            record = {name: _typed(kind, value) for name, kind, value in cells}
+            sys.stdout.write(msgspec.json.encode(record).decode() + "\n")
     elif form == "csv":
-        text = io.StringIO()
-        writer = csv.writer(text)
+        writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(found.columns)
         writer.writerows(found.rows)
-        out.print(text.getvalue(), end="", markup=False, highlight=False)
     else:
-        table = Table(header_style="bold")
-        for name, kind in zip(found.columns, found.types, strict=True):
-            table.add_column(name, justify="right" if kind in _NUMBERS else "left")
-        for row in found.rows:
-            table.add_row(*("" if value is None else escape(value) for value in row))
-        out.print(table)
-        more = f" (there are more: --limit {2 * len(found.rows)})" if found.more else ""
-        out.print(f"{len(found.rows)} rows{more}", style="dim")
+        _print_table(out, _rows_table(found))
+        more = f"; there are more: --limit {10 * len(found.rows)}" if found.more else ""
+        out.print(f"{_count(len(found.rows), 'row')}{more}", style="dim")
 
 
-def status_json(out: Console, lines: list[DatasetStatus]) -> None:
-    """The status as one JSON list."""
-    out.print(msgspec.json.encode(lines).decode(), markup=False, highlight=False)
+def _typed(kind: str, value: str | None) -> Any:
+    if value is None:
+        return None
+    if kind in _INTEGERS:
+        return int(value)
+    if kind in _FLOATS:
+        return float(value)
+    return value == "true" if kind == "boolean" else value
 
 
-def status_table(out: Console, prefix: str, lines: list[DatasetStatus], now: datetime) -> None:
-    """The status as a table."""
-    table = Table(title=prefix, header_style="bold", title_justify="left")
-    table.add_column("dataset", no_wrap=True)
-    table.add_column("source", no_wrap=True)
-    for name in ("bronze", "silver", "gold", "loads", "age"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("last verdict")
-    for line in lines:
-        table.add_row(
-            line.dataset,
-            line.source,
-            *(_count(n) for n in (line.bronze, line.silver, line.gold)),
-            _loads(line),
-            _age(line, now),
-            _verdict(line),
-        )
+def _rows_table(found: Answer) -> Table:
+    table = _table()
+    for name, kind in zip(found.columns, found.types, strict=True):
+        right = kind in _INTEGERS | _FLOATS or kind.startswith("decimal")
+        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+    for row in found.rows:
+        table.add_row(*(_cell(kind, v) for kind, v in zip(found.types, row, strict=True)))
+    return table
+
+
+def _cell(kind: str, value: str | None) -> Text:
+    """A value to read; the other forms have it in full."""
+    if value is None:
+        return Text("null", "dim")
+    if kind in _FLOATS and _LEAST_ROUNDED <= abs(float(value)) < math.inf:
+        return Text(f"{float(value):.4f}".rstrip("0").rstrip("."))
+    return Text(value)
+
+
+def _table() -> Table:
+    return Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+
+
+def _print_table(out: Console, table: Table) -> None:
+    """Print a table; whole where nobody's window bounds it."""
+    if not out.is_terminal:
+        unbounded = out.options.update(max_width=100_000)
+        out.width = max(out.width, Measurement.get(out, unbounded, table).maximum)
     out.print(table)
 
 
-def _count(rows: int | None) -> str:
+def status_json(lines: Sequence[DatasetStatus]) -> None:
+    """The status as one JSON list."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(lines)).decode() + "\n")
+
+
+def status_table(out: Console, lines: Sequence[DatasetStatus], now: datetime) -> None:
+    """The status as a table, and below it what wants a person's eye."""
+    table = _table()
+    table.add_column("dataset", no_wrap=True)
+    for name in ("bronze", "rejected", "silver", "gold", "loaded", "age"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for line in lines:
+        rejected = _number(line.rejected)
+        table.add_row(
+            line.dataset,
+            _number(line.bronze),
+            f"[yellow]{rejected}[/]" if line.rejected else rejected,
+            _number(line.silver),
+            _number(line.gold),
+            _age(line.loaded_at, now),
+            _checked_age(line, now),
+            f"[{_COLOURS[line.verdict]}]{line.verdict}[/]" if line.verdict else "",
+        )
+    _print_table(out, table)
+    for line in lines:
+        for note in _notes(line, now):
+            out.print(note)
+
+
+def _notes(line: DatasetStatus, now: datetime) -> Iterator[Text]:
+    for load in line.set_aside:
+        said = f" {line.dataset}: load {load.load} is set aside: {load.reason}"
+        yield Text.assemble(("!", "yellow"), said)
+    if line.held:
+        yield Text.assemble(("!", "red"), f" {line.dataset}: held: {line.held}")
+    elif line.waiting > 0:
+        loads = _count(line.waiting, "load")
+        yield Text(f"  {line.dataset}: {loads} new: lakehouse run promote {line.dataset}")
+    if line.fresh is False:
+        yield Text.assemble(
+            ("!", "red"),
+            f" {line.dataset}: last published {_age(line.changed_at, now)} ago, its SLA is "
+            f"{line.freshness_hours:g} h",
+        )
+
+
+def changes(
+    before: Sequence[DatasetStatus], after: Sequence[DatasetStatus]
+) -> Iterator[tuple[str, str]]:
+    """What a run did to each dataset: its name, and in words."""
+    for was, now in zip(before, after, strict=True):
+        done = [*_grown(was, now), *_decided(was, now)]
+        yield now.dataset, "; ".join(done) if done else "nothing new"
+
+
+def _grown(was: DatasetStatus, now: DatasetStatus) -> Iterator[str]:
+    layers: Mapping[str, Callable[[DatasetStatus], int | None]] = {
+        "bronze": lambda status: status.bronze,
+        "silver": lambda status: status.silver,
+        "gold": lambda status: status.gold,
+    }
+    for layer, rows in layers.items():
+        have, had = rows(now), rows(was) or 0
+        if have is not None and have != had:
+            yield f"{layer} {have - had:+,} to {_count(have, 'row')}"
+    rejected = (now.rejected or 0) - (was.rejected or 0)
+    if rejected > 0 and now.bronze != was.bronze:
+        yield f"{rejected:,} of them rejected"
+
+
+def _decided(was: DatasetStatus, now: DatasetStatus) -> Iterator[str]:
+    known = {load.load for load in was.set_aside}
+    for load in now.set_aside:
+        if load.load not in known:
+            yield f"load {load.load} set aside: {load.reason}"
+    if now.held and now.held != was.held:
+        yield f"held: {now.held}"
+    elif now.gold is not None and now.gold == was.gold and now.changed_at != was.changed_at:
+        yield f"gold built anew, {_count(now.gold, 'row')}"
+
+
+def _number(rows: int | None) -> str:
     return "" if rows is None else f"{rows:,}"
 
 
-def _loads(line: DatasetStatus) -> str:
-    if line.load is None:
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _age(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
         return ""
-    behind = line.load - (-1 if line.promoted is None else line.promoted)
-    return f"{line.load + 1}" + (f" [yellow]{behind} new[/yellow]" if behind else "")
+    seconds = max(0, int((now - moment).total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
-def _age(line: DatasetStatus, now: datetime) -> str:
-    if line.changed_at is None:
-        return ""
-    minutes = int((now - line.changed_at).total_seconds() // 60)
-    text = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
-    return text if line.fresh is not False else f"[red]{text}, late[/red]"
-
-
-def _verdict(line: DatasetStatus) -> str:
-    aside = ", ".join(map(str, line.set_aside))
-    notes: list[Any] = []
-    if line.verdict is not None:
-        colour = "green" if line.verdict == "passed" else "red"
-        notes.append(f"[{colour}]{escape(line.verdict)}[/{colour}]")
-    if aside:
-        notes.append(f"[yellow]load {aside} set aside[/yellow]")
-    if line.held:
-        notes.append(f"[red]held: {escape(line.held)}[/red]")
-    return ", ".join(notes)
+def _checked_age(line: DatasetStatus, now: datetime) -> str:
+    age = _age(line.changed_at, now)
+    if line.fresh is None:
+        return age
+    return f"[green]{age}[/]" if line.fresh else f"[red]{age} late[/]"

@@ -31,7 +31,7 @@ def answer(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["status"], "no estate: none runs on this machine"),
+        (["status"], "no estate: none runs in"),
         (["sql", "SELECT 1"], "lakehouse local up"),
         (["local", "status"], "no estate runs in"),
         (["produce", "flihgts", "x"], "unknown dataset 'flihgts'; quality/contracts declares"),

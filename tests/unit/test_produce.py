@@ -1,17 +1,26 @@
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse.contract import Contract
-from lakehouse.errors import InputError, TransientError
+from lakehouse.errors import EstateError, InputError, TransientError
 from lakehouse.odcs import load_contracts
-from lakehouse.produce import Record, file_records, produce, record_key
+from lakehouse.produce import (
+    Record,
+    count_records,
+    opened,
+    produce,
+    read_records,
+    record_key,
+)
 
 
 class FakeKinesis:
@@ -93,25 +102,66 @@ def test_lines_go_along_untouched_even_when_they_do_not_parse(
     tmp_path: Path, flights: Contract
 ) -> None:
     path = tmp_path / "f.ndjson"
-    path.write_bytes(b'{"event_id":  "a"}\n\n{oops\r\n')
-    assert [r.payload for r in file_records(path, flights)] == [b'{"event_id":  "a"}', b"{oops"]
+    path.write_bytes(b'{"event_id":  "a"}\n\n{oops \r\n\xff\x00\rb')
+    with opened(path) as lines:
+        assert count_records(lines, "f", flights) == 3
+        payloads = [record.payload for record in read_records(lines, "f", flights)]
+    assert payloads == [b'{"event_id":  "a"}', b"{oops ", b"\xff\x00\rb"]
 
 
 @pytest.mark.parametrize(
     ("body", "says"),
-    [(b"", "the file is empty"), (b"x" * 1024 * 1024, "a stream takes 1,048,576")],
+    [
+        (b"", "it is empty"),
+        (b"\n \n", "it is empty"),
+        (b"{}\n" + b"x" * 1024 * 1024, "f:2: the record has 1,048,576 bytes; a stream takes"),
+    ],
 )
 def test_a_file_that_cannot_be_sent_is_one_clear_line(
-    tmp_path: Path, flights: Contract, body: bytes, says: str
+    flights: Contract, body: bytes, says: str
 ) -> None:
-    path = tmp_path / "f.ndjson"
-    path.write_bytes(body)
     with pytest.raises(InputError, match=says):
-        file_records(path, flights)
+        count_records(io.BytesIO(body), "f", flights)
 
 
-def test_a_directory_or_a_missing_file_is_said(tmp_path: Path, flights: Contract) -> None:
-    with pytest.raises(InputError, match="it is a directory"):
-        file_records(tmp_path, flights)
-    with pytest.raises(InputError, match="it is not there"):
-        file_records(tmp_path / "x", flights)
+def test_a_directory_or_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="it is a directory"), opened(tmp_path):
+        pass
+    with pytest.raises(InputError, match="it is not there"), opened(tmp_path / "x"):
+        pass
+
+
+def test_standard_input_can_be_read_twice(
+    monkeypatch: pytest.MonkeyPatch, flights: Contract
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"{}\n{}\n")))
+    with opened(Path("-")) as lines:
+        assert count_records(lines, "-", flights) == 2
+        assert len(list(read_records(lines, "-", flights))) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("ResourceNotFoundException", "there is no stream s; deploy the estate first"),
+        ("AccessDeniedException", "stream s took 500 records, then: .*AccessDenied"),
+    ],
+)
+def test_a_stream_that_answers_with_an_error_is_reported_with_what_got_through(
+    code: str, says: str
+) -> None:
+    client = FakeKinesis([])
+    taken = client.put_records
+
+    def put_records(StreamName: str, Records: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        if client.taken:
+            raise ClientError({"Error": {"Code": code, "Message": "no"}}, "PutRecords")
+        return taken(StreamName, Records)
+
+    client.put_records = put_records  # type: ignore[method-assign]
+    with pytest.raises(EstateError, match=says):
+        produce(client, "s", [Record(str(n), b"x") for n in range(700)])
+
+
+def test_bytes_are_counted_not_characters() -> None:
+    assert Record("é", b"\xc3\xa9").weight == 4
