@@ -1,0 +1,77 @@
+"""What the DAGs are made of, as the contracts say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.operators.glue import GlueJobOperator
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import BundleDagBag
+
+REPORTS = {
+    f"report_{dataset}" for dataset in ("airlines", "airports", "flights", "planes", "weather")
+}
+
+
+def test_every_dag_can_be_imported(bag: BundleDagBag) -> None:
+    assert bag.import_errors == {}
+    assert set(bag.dags) == {"land", "pull", "promote", "marts"}
+
+
+def test_each_dag_has_the_tasks_of_its_datasets(bag: BundleDagBag) -> None:
+    tasks = {name: {task.task_id for task in dag.tasks} for name, dag in bag.dags.items()}
+    assert tasks == {
+        "land": {"land"},
+        "pull": {"fetch_weather", "land_weather"},
+        "promote": {"promote", *REPORTS},
+        "marts": {"marts"},
+    }
+
+
+def test_reports_come_after_the_promotion_whatever_became_of_it(bag: BundleDagBag) -> None:
+    promote = bag.dags["promote"]
+    assert promote.get_task("promote").downstream_task_ids == REPORTS
+    assert {promote.get_task(name).trigger_rule for name in REPORTS} == {"all_done"}
+
+
+def test_marts_run_after_silver_was_published(bag: BundleDagBag) -> None:
+    made = {asset.name for task in bag.dags["promote"].tasks for asset in task.outlets}
+    read = {asset.name for asset in bag.dags["marts"].timetable.asset_condition.objects}
+    assert made == read == {f"silver.{name.removeprefix('report_')}" for name in REPORTS}
+
+
+def test_no_dag_catches_up_or_runs_beside_itself(bag: BundleDagBag) -> None:
+    for dag in bag.dags.values():
+        assert not dag.catchup
+        assert dag.max_active_runs == 1
+        assert all(task.retries == 2 for task in dag.tasks if task.task_id not in REPORTS)
+
+
+def test_glue_jobs_are_started_and_nothing_else(bag: BundleDagBag) -> None:
+    jobs: list[Any] = [
+        task for dag in bag.dags.values() for task in dag.tasks if isinstance(task, GlueJobOperator)
+    ]
+    assert {job.job_name for job in jobs} == {
+        "lakehouse-local-land", "lakehouse-local-promote", "lakehouse-local-marts",
+    }  # fmt: skip
+    for job in jobs:
+        assert job.resume_glue_job_on_retry
+        assert job.deferrable
+        assert not job.script_location
+        assert not job.iam_role_name
+        assert all(isinstance(value, str) and value for value in job.script_args.values())
+
+
+def test_a_new_contract_brings_its_tasks_and_nothing_else(contracts: Path) -> None:
+    from airflow.dag_processing.dagbag import BundleDagBag
+    from conftest import DAGS
+
+    text = (contracts / "airlines.yaml").read_text().replace("name: airlines", "name: crews")
+    (contracts / "crews.yaml").write_text(text)
+    bag = BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, bundle_name="dags-folder")
+    land: Any = bag.dags["land"].get_task("land")
+    assert land.script_args == {"--datasets": "airlines,airports,crews,planes"}
+    promote = {task.task_id for task in bag.dags["promote"].tasks}
+    assert promote == {"promote", "report_crews", *REPORTS}
