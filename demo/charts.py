@@ -52,12 +52,12 @@ def punctuality(rows: pd.DataFrame) -> Chart:
     figure.update_layout(hovermode="x unified")
     figure.update_yaxes(tickformat=".0%", range=[0, 1.02])
     all_days = rows.groupby("flight_date")[counted].sum()
-    share = all_days["arrived_on_time"] / all_days["flights"]
-    worst, best = pd.Timestamp(share.idxmin()), pd.Timestamp(share.idxmax())
+    share = (all_days["arrived_on_time"] / all_days["flights"]).sort_values()
+    worst, best = (pd.to_datetime(share.index[place]) for place in (0, -1))
     return Chart(
         "Arrivals at most 15 minutes late, by day",
         f"{_total(all_days):.0%} of all scheduled flights; worst on {_day(worst)} "
-        f"({share.min():.0%}), best on {_day(best)} ({share.max():.0%}).",
+        f"({share.iloc[0]:.0%}), best on {_day(best)} ({share.iloc[-1]:.0%}).",
         _html(figure, height=330),
     )
 
@@ -81,7 +81,7 @@ def carriers(rows: pd.DataFrame) -> Chart:
     )
     figure.update_xaxes(tickformat=".0%", range=[0, 1.05], tickvals=[0, 0.25, 0.5, 0.75, 1])
     figure.update_yaxes(automargin=True, gridcolor="rgba(0,0,0,0)")
-    biggest = sums.loc[sums["flights"].idxmax()]
+    biggest = sums.sort_values("flights").iloc[-1]
     return Chart(
         "Arrived on time, by carrier",
         f"Of all scheduled flights; the biggest, {_short(biggest['name'])}, had "
@@ -111,9 +111,8 @@ def weather(rows: pd.DataFrame) -> Chart:
     figure.update_xaxes(tickangle=0, tickfont={"size": 11})
     figure.update_yaxes(ticksuffix=" min")
     whole = rows.groupby("conditions")[["minutes", "departed"]].sum()
-    mean = (
-        (whole["minutes"] / whole["departed"]).drop("not observed", errors="ignore").sort_values()
-    )
+    whole = whole.drop("not observed", errors="ignore")
+    mean = (whole["minutes"] / whole["departed"]).sort_values()
     return Chart(
         "Mean departure delay, by the weather of the hour",
         f"{mean.iloc[-1]:.0f} minutes with {mean.index[-1]}, "

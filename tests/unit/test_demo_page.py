@@ -163,7 +163,7 @@ def test_the_flow_adds_up(page: str) -> None:
     assert "1,234 sent in time 1,150 sent once more 51 against a rule 33" in shown
     assert "1,201 good + 33 rejected enum not an allowed value 33" in shown
     assert "good deliveries 1,201 duplicates removed \N{MINUS SIGN} 50" in shown
-    assert "flights with no good delivery 9" in shown
+    assert "only sent broken 9" in shown
     assert "weather 370 2" in shown
     assert "weather 295 70" in shown
     assert "Set aside: load 0 of weather dew point above temperature" in shown
