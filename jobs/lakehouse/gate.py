@@ -11,6 +11,7 @@ import contextlib
 import logging
 import math
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -34,6 +35,8 @@ _OUTCOMES: Final[dict[str, Outcome]] = {
     "WARN": "warn",
     "FAILED": "fail",
 }
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""Soda freezes the process's clock while it verifies, which two threads cannot do at once."""
 _log = structlog.get_logger()
 
 
@@ -149,7 +152,7 @@ def as_check(result: Any) -> Check:
 def _execute(spark: SparkSession, text: str) -> Any:
     # Telemetry is decided when Soda is first imported.
     os.environ["SODA_CORE_TELEMETRY_ENABLED"] = "false"
-    with _errors_captured(), warnings.catch_warnings():
+    with _ONE_AT_A_TIME, _errors_captured(), warnings.catch_warnings():
         # Soda warns of its own unfinished parts, when imported and when it reads a table's columns.
         warnings.simplefilter("ignore")
         from soda_core.common.yaml import ContractYamlSource

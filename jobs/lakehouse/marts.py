@@ -27,7 +27,7 @@ from lakehouse.publish import (
     publish,
     record,
 )
-from lakehouse.refine import create_branch, read_candidate, snapshot_summary
+from lakehouse.refine import conflicts_told, create_branch, read_candidate, snapshot_summary
 from lakehouse.tables import ensure_table, load_table
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _build(
         "lakehouse.contract-version": contract.version,
     }
     table = f"{naming.CATALOG}.{naming.table('gold', contract.dataset)}.`branch_{branch}`"
-    with snapshot_summary(spark, summary):
+    with conflicts_told(), snapshot_summary(spark, summary):
         rows.writeTo(table).overwrite(lit(True))
     candidate = read_candidate(aws, "gold", contract, branch, state.base)
     try:

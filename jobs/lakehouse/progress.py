@@ -46,6 +46,8 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     branch: str
     snapshot_id: int
     at: str
+    load: int | None = None
+    """The load, where one is held; None for a mart."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +83,7 @@ def refuse_held(dataset: str, held: Held) -> NoReturn:
     raise GateError(
         f"{dataset}: {held.made_from} is held since {held.at} under contract "
         f"{held.contract_version}: {held.reason} (verdict {held.verdict}, branch {held.branch}); "
-        "mend the data or release a corrected contract"
+        "set it aside, mend its inputs or release a corrected contract"
     )
 
 

@@ -57,7 +57,6 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str
     promoted: tuple[int, ...] = ()
     set_aside: tuple[int, ...] = ()
-    held: int | None = None
     rows_added: int = 0
     verdict: str | None = None
     reason: str = ""
@@ -208,6 +207,7 @@ class _Run:
             branch=candidate.branch,
             snapshot_id=candidate.snapshot_id,
             at=self._clock().isoformat(),
+            load=load,
         )
         self._record(state, {HELD: as_property(held)})
         refuse_held(self._contract.dataset, held)

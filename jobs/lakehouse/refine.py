@@ -17,6 +17,7 @@ from pyiceberg.table import Table
 from lakehouse import naming
 from lakehouse.aws import Aws
 from lakehouse.contract import Contract
+from lakehouse.errors import PublishConflictError
 from lakehouse.merge import merge_statement, pruning, pruning_field, silver_columns
 from lakehouse.publish import Candidate
 from lakehouse.tables import SILVER_COLUMNS, SPARK_TYPES
@@ -24,6 +25,7 @@ from lakehouse.tables import SILVER_COLUMNS, SPARK_TYPES
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
+_REFUSALS: Final = ("CommitFailedException", "CommitStateUnknownException")
 _SNAPSHOT_PROPERTY: Final = "spark.sql.iceberg.snapshot-property."
 
 
@@ -81,7 +83,7 @@ def refine(
     view = f"{contract.dataset}_{branch}"
     increment.createTempView(view)
     try:
-        with snapshot_summary(spark, summary):
+        with conflicts_told(), snapshot_summary(spark, summary):
             spark.sql(merge_statement(contract, branch, view, predicate))
     finally:
         spark.catalog.dropTempView(view)
@@ -93,7 +95,8 @@ def create_branch(
 ) -> None:
     """A branch at ``base``; at an empty snapshot where the table has none yet."""
     version = "" if base is None else f" AS OF VERSION {base}"
-    spark.sql(f"ALTER TABLE {_name(layer, contract)} CREATE BRANCH `{branch}`{version}")
+    with conflicts_told():
+        spark.sql(f"ALTER TABLE {_name(layer, contract)} CREATE BRANCH `{branch}`{version}")
 
 
 def read_candidate(
@@ -114,6 +117,26 @@ def read_candidate(
         rows_added=_records(table, head) - _records(table, base),
         changed=head != base and changed > 0,
     )
+
+
+@contextlib.contextmanager
+def conflicts_told() -> Iterator[None]:
+    """Iceberg's refusals of a commit that Spark makes, as PublishConflictError.
+
+    Another run that works on a branch of the same table can exhaust Iceberg's own retries.
+    """
+    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # ships no types
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (Py4JJavaError, PySparkException) as error:
+        text = str(error)
+        if not any(name in text for name in _REFUSALS):
+            raise
+        raise PublishConflictError(
+            "another run changed the table while a candidate was written; refine again"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -14,7 +14,8 @@ from support.bronze_rows import Clock, deliver, renamed, silver_rows
 from lakehouse import gate
 from lakehouse.aws import Aws
 from lakehouse.contract import Contract, Contracts
-from lakehouse.errors import GateError
+from lakehouse.errors import GateError, InputError
+from lakehouse.holds import set_aside_held
 from lakehouse.progress import read_state
 from lakehouse.promote import pending, promote
 from lakehouse.verdict import read_verdicts
@@ -215,6 +216,25 @@ def test_a_held_load_stops_the_loads_behind_it_until_the_contract_changes(
     corrected = renamed(contract, "weather_held", version="1.1.0", checks=())
     assert promote(aws, spark, corrected, Clock(), "run-2").promoted == (1, 2)
     assert state(aws, contract).held is None
+
+
+def test_a_person_sets_a_held_load_aside_and_the_loads_behind_it_go_on(
+    aws: Aws, spark: SparkSession, contracts: Contracts
+) -> None:
+    contract = renamed(contracts["weather"], "weather_decided", on_failed_gate="hold")
+    deliver(aws, contract, 0, [reading(1, temp=4.4)])
+    deliver(aws, contract, 1, [reading(2)])
+    with pytest.raises(GateError, match="load 0 is held"):
+        promote(aws, spark, contract, Clock(), "run-1")
+
+    entry = set_aside_held(aws, contract, "Ada", Clock())
+
+    assert entry.load == 0
+    assert "by Ada" in entry.reason
+    assert promote(aws, spark, contract, Clock(), "run-2").promoted == (1,)
+    assert branches(aws, contract) == set()
+    with pytest.raises(InputError, match="no load is held"):
+        set_aside_held(aws, contract, "Ada", Clock())
 
 
 def test_a_load_of_rejects_only_moves_the_progress(
