@@ -207,8 +207,8 @@ def test_a_mismatch_shows_with_both_sides_and_the_rows(tmp_path: Path) -> None:
     differs = Figure("silver.weather", 295, 296, ("absent: origin EWR",))
     shown = text(rendered(tmp_path, facts([*FIGURES, differs])))
     assert "1 of 7 figures differ from pandas" in shown
-    assert "silver.weather 295 296 absent: origin EWR" in shown
-    assert "weather absent: origin EWR 295 296 ≠" in shown
+    assert "silver.weather absent: origin EWR 295 296" in shown
+    assert " weather absent: origin EWR 295 296 ≠" in shown
     assert "All 7" not in shown
 
 
