@@ -94,10 +94,8 @@ def produce(context: typer.Context, dataset: Dataset, files: Files) -> None:
         aws = context.obj.aws()
         stream = aws.stream(dataset)
         records = (r for name, lines in sources for r in read_records(lines, name, contract))
-        bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            console=err, transient=True,
-        )  # fmt: skip
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+        bar = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
         began = time.monotonic()
         with bar as progress:
             task = progress.add_task(f"to {stream}", total=total)
@@ -195,6 +193,21 @@ def status(
         return
     out.print(f"[b]{aws.prefix}[/b]  [dim]{common.where()}[/dim]")
     show.status_table(out, lines, now)
+
+
+@app.command(epilog="Example: [b]lakehouse set-aside planes --by ada[/b]")
+def set_aside(
+    context: typer.Context,
+    dataset: Dataset,
+    by: Annotated[str, typer.Option(help="Who decides; it is recorded with the load.")],
+) -> None:
+    """Leave out the load that the gate holds, so that later loads go on."""
+    from lakehouse.holds import set_aside_held
+
+    (contract,) = context.obj.contracts().select([dataset], *_SOURCES["promote"])
+    entry = set_aside_held(context.obj.aws(), contract, by, lambda: datetime.now(UTC))
+    out.print(f"load {entry.load} of {dataset} is set aside: {entry.reason}", markup=False)
+    out.print(f"next: lakehouse run promote {dataset}", style="dim")
 
 
 def main() -> None:

@@ -120,6 +120,7 @@ def local_module() -> ModuleType:
 @contextmanager
 def told() -> Iterator[None]:
     """What AWS or the network refuses becomes an EstateError of one line."""
+    from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
     try:
@@ -134,10 +135,10 @@ def told() -> Iterator[None]:
             f"AWS refuses {error.operation_name}: {said.get('Code')}: {said.get('Message')}; check "
             "the prefix, the region and what your role may do"
         ) from error
-    except BotoCoreError as error:
+    except (BotoCoreError, Boto3Error) as error:
         raise EstateError(
-            f"{error}; check the region and the network, or start the local estate with "
-            "'lakehouse local up'"
+            f"{error}; check the prefix, the region and the network, or start the local estate "
+            "with 'lakehouse local up'"
         ) from error
 
 

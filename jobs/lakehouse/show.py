@@ -118,7 +118,9 @@ def _notes(line: DatasetStatus, now: datetime) -> Iterator[Text]:
         said = f" {line.dataset}: load {load.load} is set aside: {load.reason}"
         yield Text.assemble(("!", "yellow"), said)
     if line.held:
-        yield Text.assemble(("!", "red"), f" {line.dataset}: held: {line.held}")
+        ways = f"; mend it, or lakehouse set-aside {line.dataset} --by NAME"
+        said = f" {line.dataset}: held: {line.held}{ways if line.source != 'mart' else ''}"
+        yield Text.assemble(("!", "red"), said)
     elif line.waiting > 0:
         loads = _count(line.waiting, "load")
         yield Text(f"  {line.dataset}: {loads} new: lakehouse run promote {line.dataset}")

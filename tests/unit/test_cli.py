@@ -6,8 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ProfileNotFound,
+)
 
 from lakehouse import cli
+from lakehouse.cli_context import Context
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +92,72 @@ def test_the_version_is_the_librarys(
 ) -> None:
     code, said = answer(monkeypatch, capsys, "--version")
     assert (code, said) == (0, "lakehouse 0.1.0\n")
+
+
+def test_ctrl_c_ends_with_130_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Context, "contracts", interrupted)
+    assert answer(monkeypatch, capsys, "status") == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [
+        (
+            ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetJob"),
+            "AWS refuses GetJob: AccessDenied: no; check",
+        ),
+        (NoCredentialsError(), "no AWS credentials; log in"),
+        (EndpointConnectionError(endpoint_url="http://x"), 'endpoint URL: "http://x"; check'),
+        (S3UploadFailedError("Failed to upload f\nto b"), "Failed to upload f to b; check"),
+        (ProfileNotFound(profile="p"), "config profile (p) could not be found; check"),
+    ],
+)
+def test_what_aws_refuses_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    raised: Exception,
+    says: str,
+) -> None:
+    def refuse(_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(Context, "aws", refuse)
+    code, said = answer(monkeypatch, capsys, "status")
+    assert code == 1
+    assert said.startswith("error: ")
+    assert says in said
+    assert said.count("\n") == 1
+
+
+def test_without_its_extra_the_local_estate_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "localaws", None)
+    for command in ("up", "status", "down"):
+        code, said = answer(monkeypatch, capsys, "local", command)
+        assert code == 1
+        assert "the local estate is not installed" in said
+        assert 'pip install -e ".[local,platform,spark]"' in said
+    code, said = answer(monkeypatch, capsys, "status")
+    assert code == 1
+    assert "no estate" in said
+
+
+def test_a_misspelt_option_is_answered_with_the_usage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = answer(monkeypatch, capsys, "run", "promte")
+    assert code == 2
+    assert "'ingest', 'land', 'promote', 'marts'" in " ".join(said.split())
+
+
+def test_only_ingestion_can_be_followed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = answer(monkeypatch, capsys, "run", "land", "--follow")
+    assert (code, said) == (1, "error: --follow goes with ingest; land ends by itself\n")
