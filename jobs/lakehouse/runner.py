@@ -28,11 +28,19 @@ def each_dataset(
         except LakehouseError as error:
             failed[contract.dataset] = str(error)
             log.error("dataset_failed", job=job, dataset=contract.dataset, why=str(error))  # noqa: TRY400 - the reason is in the message
+        except Exception as error:
+            # Spark's and AWS's own errors concern one dataset too; what they were is in the log.
+            failed[contract.dataset] = f"{type(error).__name__}: {_first_line(error)}"
+            log.exception("dataset_failed", job=job, dataset=contract.dataset)
         else:
             log.info("dataset_done", job=job, dataset=contract.dataset, **done[contract.dataset])
     log.info("summary", job=job, done=sorted(done), failed=sorted(failed))
     if failed:
         raise LakehouseError("; ".join(f"{name}: {why}" for name, why in failed.items()))
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "no message")
 
 
 def run_job(main: Callable[[], None]) -> None:
