@@ -65,7 +65,8 @@ def run_dag(name: str, conf: dict[str, object]) -> int:
     failed = []
     for instance in sorted(run.get_task_instances(), key=lambda i: (str(i.end_date), i.task_id)):
         said = instance.xcom_pull(task_ids=instance.task_id) if instance.state == "success" else ""
-        print(f"{instance.task_id}: {instance.state} in {instance.duration or 0:.1f} s {said or ''}")
+        seconds = f"{instance.duration or 0:.1f} s"
+        print(f"{instance.task_id}: {instance.state} in {seconds} {said or ''}".rstrip())
         if instance.state not in {"success", "skipped"}:
             failed.append(instance.task_id)
     if failed:

@@ -23,7 +23,7 @@ class Dataset(NamedTuple):
 
 
 def read_datasets(*sources: str) -> list[Dataset]:
-    """The datasets of these sources, from ``$LAKEHOUSE_CONTRACTS`` or the folder beside the DAGs."""
+    """The datasets of these sources, by ``$LAKEHOUSE_CONTRACTS`` or the folder by the DAGs."""
     folder = os.environ.get("LAKEHOUSE_CONTRACTS")
     root = Path(folder) if folder else Path(__file__).parents[1] / "contracts"
     found = [_dataset(yaml.safe_load(path.read_text())) for path in sorted(root.glob("*.yaml"))]
