@@ -30,10 +30,7 @@ def run_step(
     """
     aws = context.aws()
     before = all_status(aws, chosen, datetime.now(UTC))
-    runs = [
-        JobRun.start(aws, job, arguments)
-        for job, arguments in jobs_of(step, chosen, named=named, follow=follow).items()
-    ]
+    runs = _start(aws, jobs_of(step, chosen, named=named, follow=follow))
     poll = _POLL_LOCAL if context.local else _POLL_AWS
     interrupted = False
     with err.status(", ".join(run.name for run in runs)) as status:
@@ -59,6 +56,19 @@ def run_step(
         raise EstateError("; ".join(failed))
     if interrupted:
         raise KeyboardInterrupt
+
+
+def _start(aws: Aws, jobs: Mapping[str, Mapping[str, str]]) -> list[JobRun]:
+    """All the runs, or none: one that cannot start stops those before it."""
+    runs: list[JobRun] = []
+    try:
+        for job, arguments in jobs.items():
+            runs.append(JobRun.start(aws, job, arguments))
+    except EstateError:
+        for run in runs:
+            run.stop()
+        raise
+    return runs
 
 
 def jobs_of(

@@ -11,10 +11,12 @@ import msgspec
 import pytest
 from botocore.stub import Stubber
 
+from lakehouse import follow
 from lakehouse.contract import Contracts
 from lakehouse.errors import EstateError
-from lakehouse.follow import jobs_of
+from lakehouse.follow import jobs_of, run_step
 from lakehouse.runs import JobRun, failure, wait
+from lakehouse.status import DatasetStatus
 
 
 class FakeAws:
@@ -122,3 +124,94 @@ def test_each_group_of_streams_ingests_its_own_datasets(contracts: Contracts) ->
     assert jobs_of("ingest", [flights], named=False, follow=True) == {
         "ingest-main": {"--once": "false"}
     }
+
+
+class FakeContext:
+    """The context of a command, whose deployment is known."""
+
+    local = None
+
+    def __init__(self, aws: Any) -> None:
+        self._aws = aws
+
+    def aws(self) -> Any:
+        return self._aws
+
+    def log_of(self, run_id: str, group: str) -> str:
+        return f"{group}/{run_id}"
+
+
+@pytest.fixture
+def bronze(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = iter([10, 15])
+
+    def status(_aws: Any, chosen: Any, _now: datetime) -> list[DatasetStatus]:
+        count = next(rows)
+        return [DatasetStatus(dataset=c.dataset, source=c.source, bronze=count) for c in chosen]
+
+    monkeypatch.setattr(follow, "all_status", status)
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
+
+
+@pytest.mark.usefixtures("bronze")
+def test_a_run_reports_what_it_did_also_when_it_failed(
+    glue: tuple[Any, Stubber], contracts: Contracts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws, stub = glue
+    stub.add_response("start_job_run", {"JobRunId": "jr_1"})
+    stub.add_response(
+        "get_job_run",
+        answered("FAILED", ErrorMessage="error: broken", ExecutionTime=7, LogGroupName="/g"),
+    )
+    context: Any = FakeContext(aws)
+    with pytest.raises(EstateError, match="p-land ended as FAILED: broken; its log: /g/jr_1"):
+        run_step(context, "land", [contracts["planes"]], named=True, follow=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "failed  p-land in 7 s  jr_1",
+        "  planes  bronze +5 to 15 rows",
+    ]
+
+
+@pytest.mark.usefixtures("bronze")
+def test_ctrl_c_stops_the_run_and_waits_for_its_end(
+    glue: tuple[Any, Stubber],
+    contracts: Contracts,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    aws, stub = glue
+    stub.add_response("start_job_run", {"JobRunId": "jr_1"})
+    stub.add_response("get_job_run", answered("RUNNING"))
+    stub.add_response(
+        "batch_stop_job_run",
+        {"SuccessfulSubmissions": [{"JobName": "p-land", "JobRunId": "jr_1"}]},
+        {"JobName": "p-land", "JobRunIds": ["jr_1"]},
+    )
+    stub.add_response("get_job_run", answered("STOPPING"))
+    stub.add_response("get_job_run", answered("STOPPED"))
+    naps = iter([KeyboardInterrupt])
+
+    def sleep(_: float) -> None:
+        if (raised := next(naps, None)) is not None:
+            raise raised
+
+    monkeypatch.setattr("tenacity.nap.time.sleep", sleep)
+    context: Any = FakeContext(aws)
+    with pytest.raises(KeyboardInterrupt):
+        run_step(context, "land", [contracts["planes"]], named=True, follow=False)
+    assert capsys.readouterr().out.splitlines()[0].startswith("stopped  p-land")
+
+
+@pytest.mark.usefixtures("bronze")
+def test_when_one_group_cannot_start_the_others_are_stopped(
+    glue: tuple[Any, Stubber], contracts: Contracts
+) -> None:
+    aws, stub = glue
+    flights = contracts["flights"]
+    fast = msgspec.structs.replace(flights, dataset="b", group="fast")
+    stub.add_response("start_job_run", {"JobRunId": "jr_1"})
+    stub.add_client_error("start_job_run", "ConcurrentRunsExceededException")
+    stub.add_response("batch_stop_job_run", {}, {"JobName": "p-ingest-main", "JobRunIds": ["jr_1"]})
+    context: Any = FakeContext(aws)
+    with pytest.raises(EstateError, match="p-ingest-fast is running already"):
+        run_step(context, "ingest", [flights, fast], named=False, follow=True)
