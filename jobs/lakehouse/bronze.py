@@ -23,7 +23,7 @@ from pyiceberg.typedef import Record
 
 from lakehouse.contract import Contract
 from lakehouse.decode import Reject
-from lakehouse.ledger import ClaimedFile, Plan
+from lakehouse.ledger import Claim, ClaimedFile, Plan, ShardEnd
 
 _TARGET_BYTES: Final = 128 * 1024 * 1024
 """Payload bytes after which a file is ended."""
@@ -35,14 +35,15 @@ _EPOCH: Final = date(1970, 1, 1)
 class BronzeWriter:
     """The data files of one part of one load; every file is named anew, so no attempt collides.
 
-    Memory is bounded by the batch that is added. ``close`` gives what a claim names; ``abort``
-    removes what was written.
+    Memory is bounded by the batch that is added. ``claim`` ends the files and says what they hold;
+    ``abort`` removes what was written.
     """
 
     def __init__(self, table: Table, contract: Contract, plan: Plan, part: int) -> None:
         self._table = table
         self._contract = contract
         self._plan = plan
+        self._part = part
         self._stem = f"{plan.load:012d}-{part:05d}"
         self._day = (plan.made_at.astimezone(UTC).date() - _EPOCH).days
         self._schema = schema_to_pyarrow(table.schema(), include_field_ids=True)
@@ -54,9 +55,9 @@ class BronzeWriter:
         self._buffer: list[pa.RecordBatch] = []
         self._buffered = 0
         self._written = 0
-        self.good = 0
-        self.rejected: Counter[str] = Counter()
-        self.payload_bytes = 0
+        self._good = 0
+        self._rejected: Counter[str] = Counter()
+        self._payload_bytes = 0
 
     def add(
         self,
@@ -78,10 +79,10 @@ class BronzeWriter:
         if not count:
             return
         bad = [reject for reject in rejects if reject is not None]
-        self.good += count - len(bad)
-        self.rejected.update(reject.code for reject in bad)
+        self._good += count - len(bad)
+        self._rejected.update(reject.code for reject in bad)
         size = sum(map(len, payloads))
-        self.payload_bytes += size
+        self._payload_bytes += size
         by_name = dict(zip((f.name for f in self._contract.fields), columns, strict=True))
         timestamp = pa.timestamp("us", tz="UTC")
         by_name |= {
@@ -114,10 +115,19 @@ class BronzeWriter:
         if self._written >= _TARGET_BYTES:
             self._finish_file()
 
-    def close(self) -> tuple[ClaimedFile, ...]:
-        """End the last file and describe all of them."""
+    def claim(self, shards: tuple[ShardEnd, ...] = (), through: datetime | None = None) -> Claim:
+        """End the last file, and claim the part: what was read, where it is, how much was good."""
         self._finish_file()
-        return tuple(self._files)
+        return Claim(
+            load=self._plan.load,
+            part=self._part,
+            files=tuple(self._files),
+            good=self._good,
+            rejected=dict(self._rejected),
+            payload_bytes=self._payload_bytes,
+            shards=shards,
+            through=through,
+        )
 
     def abort(self) -> None:
         """Remove every file of this writer, as far as the store allows."""

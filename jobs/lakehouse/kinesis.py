@@ -238,8 +238,8 @@ class StreamAttempt:
         self, stream: Stream, table: Table, contract: Contract, plan: Plan, part: int
     ) -> None:
         self._stream = stream
-        self._plan = plan
-        self._part = part
+        self._limits = plan.limits
+        self._shards = plan.parts[part].shards
         self._decoder = RowDecoder(contract)
         self._writer = BronzeWriter(table, contract, plan, part)
 
@@ -247,29 +247,18 @@ class StreamAttempt:
         """Read each shard until it is caught up, closed or at the load's limits."""
         ends: list[ShardEnd] = []
         through: list[datetime] = []
-        shards = self._plan.parts[self._part].shards
-        for start in shards:
-            end, read_through = self._read_shard(start, len(shards))
+        for start in self._shards:
+            end, read_through = self._read_shard(start, len(self._shards))
             ends.append(end)
             through.append(read_through)
-        files = self._writer.close()
-        return Claim(
-            load=self._plan.load,
-            part=self._part,
-            files=files,
-            good=self._writer.good,
-            rejected=dict(self._writer.rejected),
-            payload_bytes=self._writer.payload_bytes,
-            shards=tuple(ends),
-            through=min(through),
-        )
+        return self._writer.claim(tuple(ends), min(through))
 
     def abort(self) -> None:
         """See Attempt."""
         self._writer.abort()
 
     def _read_shard(self, start: ShardStart, sharing: int) -> tuple[ShardEnd, datetime]:
-        limits = self._plan.limits
+        limits = self._limits
         most_records = max(1, limits.records // sharing)
         most_bytes = max(1, limits.megabytes * 1024 * 1024 // sharing)
         deadline = datetime.now(UTC) + timedelta(seconds=limits.seconds / sharing)

@@ -106,15 +106,7 @@ class LandingAttempt:
             for batch in _batches(records, _BATCH):
                 self._add(ref, row, batch)
                 row += len(batch)
-        files = self._writer.close()
-        return Claim(
-            load=self._plan.load,
-            part=self._part,
-            files=files,
-            good=self._writer.good,
-            rejected=dict(self._writer.rejected),
-            payload_bytes=self._writer.payload_bytes,
-        )
+        return self._writer.claim()
 
     def abort(self) -> None:
         """See Attempt."""
