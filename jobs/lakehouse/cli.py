@@ -160,7 +160,7 @@ def sql(
     ] = "table",
     limit: Annotated[int, typer.Option(min=1, help="Most rows to print.")] = 100,
 ) -> None:
-    """Ask Athena."""
+    """Ask Athena; tables are [b]bronze.x[/b], [b]silver.x[/b], [b]gold.x[/b]."""
     from lakehouse import show
     from lakehouse.query import query
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,8 @@ def up(
     out.print(f"[green]up[/green]  {estate.prefix} in {_short(estate.home)}")
     out.print(f"    S3, Kinesis, catalog  {estate.emulator_url}")
     out.print(f"    Glue runs, Athena     {estate.gateway_url}")
-    out.print("lakehouse finds it by itself; other clients, such as boto3, with:", style="dim")
+    found = "by itself" if _is_default(estate.home) else f"with LAKEHOUSE_HOME={estate.home}"
+    out.print(f"lakehouse finds it {found}; other clients, such as boto3, with:", style="dim")
     for name, value in estate.env.items():
         out.print(f"export {name}={value}")
 
@@ -66,6 +68,11 @@ def down(context: typer.Context, home: _Home = None) -> None:
     with err.status("stopping the estate"):
         stopped = local_module().down(folder)
     out.print(f"down, data kept in {folder}" if stopped else f"nothing runs in {folder}")
+
+
+def _is_default(home: Path) -> bool:
+    """Whether commands look there without being told on each command line."""
+    return home == Path(os.environ.get("LAKEHOUSE_HOME") or Path(".lakehouse", "local")).absolute()
 
 
 def _short(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from botocore.exceptions import (
 
 from lakehouse import cli
 from lakehouse.cli_context import Context
+from localaws.local import LocalEstate
 
 
 @pytest.fixture(autouse=True)
@@ -161,3 +163,34 @@ def test_only_ingestion_can_be_followed(
 ) -> None:
     code, said = answer(monkeypatch, capsys, "run", "land", "--follow")
     assert (code, said) == (1, "error: --follow goes with ingest; land ends by itself\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "lakehouse finds it by itself; other clients"),
+        (["--home", "/elsewhere"], "lakehouse finds it with LAKEHOUSE_HOME=/elsewhere; other"),
+    ],
+)
+def test_up_says_how_the_estate_is_reached(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    says: str,
+) -> None:
+    asked: list[tuple[Path, Path, int | None]] = []
+
+    def up(home: Path, contracts: Path, _report: object, *, port: int | None) -> LocalEstate:
+        asked.append((home, contracts, port))
+        return LocalEstate(home.absolute(), "http://e", "http://g", "lakehouse-local")
+
+    monkeypatch.setattr("localaws.local.up", up)
+    code, said = answer(
+        monkeypatch, capsys, "--contracts", "c", "local", "up", "--port", "7", *options
+    )
+    assert code == 0
+    assert says in said
+    assert "export AWS_ENDPOINT_URL=http://e\n" in said
+    assert "export AWS_ENDPOINT_URL_GLUE=http://g\n" in said
+    home = Path(options[-1]) if options else Path(os.environ["LAKEHOUSE_HOME"])
+    assert asked == [(home, Path("c"), 7)]
