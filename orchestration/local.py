@@ -11,7 +11,12 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
 
 DAGS = Path(__file__).resolve().parent / "dags"
 CONTRACTS = Path(__file__).resolve().parents[1] / "quality" / "contracts"
@@ -41,14 +46,17 @@ def configure(home: Path) -> None:
         AIRFLOW__CORE__LOAD_EXAMPLES="false",
         AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING",
     )
+    os.environ.setdefault("LAKEHOUSE_PREFIX", "lakehouse-local")
     os.environ.setdefault("LAKEHOUSE_CONTRACTS", str(CONTRACTS))
     os.environ.setdefault("LAKEHOUSE_GLUE_POLL_SECONDS", "1")
     # dag.test() has no triggerer beside it.
     os.environ.setdefault("LAKEHOUSE_GLUE_DEFERRABLE", "false")
+    # Credentials and endpoints come from the environment, which the hook is to ask at once.
+    os.environ.setdefault("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
 
 
 def run_dag(name: str, conf: dict[str, object]) -> int:
-    """Run one DAG by ``dag.test()`` and print how each task ended."""
+    """Run one DAG by ``dag.test()``, and print how each task ended when it does."""
     from airflow.dag_processing.dagbag import BundleDagBag
 
     bag = BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, bundle_name="dags-folder")
@@ -58,20 +66,39 @@ def run_dag(name: str, conf: dict[str, object]) -> int:
     if dag is None:
         print(f"no DAG {name!r}; expected one of {', '.join(sorted(bag.dags)) or 'none'}")
         return 1
+    failed = _watch(dag)
+    run = dag.test(run_conf=conf)
+    ended = {i.task_id: str(i.state) for i in run.get_task_instances()}
+    for task, why in failed.items():
+        print(f"DAG {name} failed in {task}: {why}")
+    # What Airflow itself gave up on has told no callback.
+    unheard = [task for task, state in ended.items() if state not in {"success", "skipped"}]
+    if unheard and not failed:
+        print(f"DAG {name} did not finish {', '.join(f'{t} ({ended[t]})' for t in unheard)}")
+    return 1 if unheard else 0
+
+
+def _watch(dag: DAG) -> dict[str, str]:
+    """Print every task as it ends; by and by the reasons of those that fail, by task."""
+    from lakehouse_dags.deployment import last_words
+
+    failed: dict[str, str] = {}
+
+    def ended(state: str, context: Any) -> None:
+        instance = context["ti"]
+        seconds = (datetime.now(UTC) - instance.start_date).total_seconds()
+        said = instance.xcom_pull(task_ids=instance.task_id, key="report") or ""
+        if state == "failed":
+            said = failed[instance.task_id] = " ".join(last_words(context).split())
+        print(f"{instance.task_id}: {state} in {seconds:.1f} s {said}".rstrip(), flush=True)
+
     for task in dag.tasks:
         # Somebody watches: what is wrong shall show at once, not after minutes of retries.
         task.retries = 0
-    run = dag.test(run_conf=conf)
-    failed = []
-    for instance in sorted(run.get_task_instances(), key=lambda i: (str(i.end_date), i.task_id)):
-        said = instance.xcom_pull(task_ids=instance.task_id) if instance.state == "success" else ""
-        seconds = f"{instance.duration or 0:.1f} s"
-        print(f"{instance.task_id}: {instance.state} in {seconds} {said or ''}".rstrip())
-        if instance.state not in {"success", "skipped"}:
-            failed.append(instance.task_id)
-    if failed:
-        print(f"DAG {name} failed in {', '.join(failed)}")
-    return 1 if failed else 0
+        task.on_success_callback = [lambda context: ended("success", context)]
+        task.on_skipped_callback = [lambda context: ended("skipped", context)]
+        task.on_failure_callback = [lambda context: ended("failed", context)]
+    return failed
 
 
 if __name__ == "__main__":

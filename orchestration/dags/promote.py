@@ -10,11 +10,12 @@ import logging
 from datetime import UTC, datetime
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-from airflow.sdk import DAG, Asset, task
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, Asset, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 from lakehouse_dags.datasets import owners, read_datasets
 from lakehouse_dags.deployment import DEFAULTS, bucket, glue_job
-from lakehouse_dags.verdicts import in_words, verdicts_of_run
+from lakehouse_dags.verdicts import in_words, verdicts_since
 
 log = logging.getLogger("lakehouse.promote")
 promoted = read_datasets("stream", "files", "pull")
@@ -30,19 +31,25 @@ with DAG(
     tags=["silver"],
 ):
 
-    @task(trigger_rule="all_done", retries=0)
-    def report(dataset: str, glue_run: str | None) -> str:
-        """What became of the dataset; skipped when nothing of it was published."""
-        found = verdicts_of_run(dataset, glue_run or "", bucket("verdicts"), S3Hook())
+    @task(trigger_rule="all_done")
+    def report(dataset: str, verdicts: str) -> None:
+        """What became of the dataset, as XCom ``report``; skipped when nothing was published."""
+        context = get_current_context()
+        found = verdicts_since(dataset, context["dag_run"].run_after, verdicts, S3Hook())
         for verdict in found:
-            log.log(logging.INFO if verdict["passed"] else logging.WARNING, in_words(verdict))
+            level = logging.INFO if verdict["passed"] else logging.WARNING
+            log.log(level, "%s, %s", dataset, in_words(verdict))
         words = "; ".join(map(in_words, found)) or "no new loads"
+        context["ti"].xcom_push(key="report", value=words)
         if not any(verdict["passed"] for verdict in found):
             raise AirflowSkipException(words)
-        return words
 
     run = glue_job("promote", "promote")
     for dataset in promoted:
-        report.override(
-            task_id=f"report_{dataset.name}", outlets=[Asset(f"silver.{dataset.name}")]
-        )(dataset.name, run.output)
+        run >> report.override(
+            task_id=f"report_{dataset.name}",
+            owner=dataset.owner,
+            outlets=[Asset(f"silver.{dataset.name}")],
+        )(dataset.name, bucket("verdicts"))
+    # A DAG run is as its last tasks are, and the reports come whatever became of the job.
+    run >> EmptyOperator(task_id="promoted")

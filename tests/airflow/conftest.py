@@ -51,15 +51,27 @@ def contracts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for path in (ROOT / "quality" / "contracts").glob("*.yaml"):
         (folder / path.name).write_bytes(path.read_bytes())
     monkeypatch.setenv("LAKEHOUSE_CONTRACTS", str(folder))
+    monkeypatch.setenv("LAKEHOUSE_PREFIX", "lakehouse-local")
     return folder
 
 
 @pytest.fixture
-def bag(contracts: Path) -> Iterator[BundleDagBag]:
+def bag(contracts: Path) -> BundleDagBag:
     """Every DAG of the repository, made from the folder of contracts."""
+    assert contracts.is_dir()
+    return read_dags()
+
+
+def read_dags() -> BundleDagBag:
+    """The DAGs as the environment and the contracts are now."""
     from airflow.dag_processing.dagbag import BundleDagBag
 
-    assert contracts.is_dir()
-    yield BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, bundle_name="dags-folder")
+    return BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, bundle_name="dags-folder")
+
+
+@pytest.fixture(autouse=True)
+def forget_dags() -> Iterator[None]:
+    """Modules of DAGs, which Airflow keeps under names of their own, live for one test."""
+    yield
     for name in [n for n in sys.modules if n.startswith("unusual_prefix_")]:
         del sys.modules[name]

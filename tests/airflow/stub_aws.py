@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-NOW = "2026-01-01T00:00:00.000Z"
+LATER = "2100-01-01T00:00:00.000Z"
+"""When objects were written: after any run began."""
 
 
 class StubAws:
@@ -20,6 +21,8 @@ class StubAws:
         self.started: list[dict[str, Any]] = []
         self.calls: list[str] = []
         self.objects: dict[str, bytes] = {}
+        self.read: list[str] = []
+        self.written: dict[str, str] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
@@ -89,12 +92,14 @@ def _handler(stub: StubAws) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             query = parse_qs(urlsplit(self.path).query)
             if "list-type" not in query:
+                stub.read.append(self._key())
                 self._say(stub.objects[self._key()], "application/json")
                 return
             prefix = query.get("prefix", [""])[0]
             keys = sorted(k for k in stub.objects if k.startswith(prefix))
             items = "".join(
-                f"<Contents><Key>{escape(k)}</Key><LastModified>{NOW}</LastModified></Contents>"
+                f"<Contents><Key>{escape(k)}</Key>"
+                f"<LastModified>{stub.written.get(k, LATER)}</LastModified></Contents>"
                 for k in keys
             )
             text = f"<ListBucketResult><IsTruncated>false</IsTruncated>{items}</ListBucketResult>"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from lakehouse_dags.pulls import pull_month
+from airflow.sdk import Connection
+from lakehouse_dags.pulls import _address, months_before, pull_month
 from stub_aws import StubAws
 
 
@@ -104,3 +106,37 @@ def test_a_retry_replaces_its_pages_and_takes_away_those_that_are_no_more(
     api.pages = 2
     keys: Any = pull()
     assert sorted(aws.objects) == [*keys, "weather/2013-02/page-0001.json"]
+
+
+def test_the_end_of_a_month_is_pulled_on_the_first_of_the_next() -> None:
+    assert months_before(datetime(2013, 2, 1, 0, 7, tzinfo=UTC)) == ["2013-01", "2013-02"]
+    assert months_before(datetime(2013, 1, 2, tzinfo=UTC)) == ["2012-12", "2013-01"]
+    assert months_before(datetime(2013, 2, 20, tzinfo=UTC)) == ["2013-02"]
+
+
+@pytest.mark.parametrize(
+    ("connection", "address"),
+    [
+        (
+            Connection(conn_id="c", conn_type="http", host="a.example", port=8080),
+            "http://a.example:8080",
+        ),
+        (Connection(conn_id="c", conn_type="https", host="a.example"), "https://a.example"),
+        (
+            Connection(conn_id="c", conn_type="http", schema="https", host="a.example"),
+            "https://a.example",
+        ),
+    ],
+)
+def test_a_token_goes_out_by_https_where_the_connection_says_so(
+    connection: Connection, address: str
+) -> None:
+    assert _address(connection) == address
+
+
+def test_a_pull_without_an_address_says_where_to_add_it(aws: StubAws) -> None:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    with pytest.raises(LookupError, match=r"'tides' says source: pull, but PULLS has only weather"):
+        pull_month("tides", "2013-01", "landing", S3Hook())
+    assert aws.objects == {}

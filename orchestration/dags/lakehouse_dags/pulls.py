@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import requests
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-from airflow.sdk import BaseHook
+from airflow.sdk import BaseHook, Connection
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 _TIMEOUT: Final = (5, 60)
 """Seconds to connect and to read."""
+_LOOK_BACK: Final = timedelta(days=3)
+"""How late the last observations of a month may be, or a run that was to pull them."""
 
 
 class Pull(NamedTuple):
-    """Where a pulled dataset comes from: one line here adds an API."""
+    """Where a pulled dataset comes from."""
 
     connection: str
-    """Airflow connection with the host, and a bearer token as its password where one is needed."""
+    """Airflow connection with the address, and a bearer token as its password where one is needed.
+
+    Its schema, else its type, is ``http`` or ``https``.
+    """
     path: str
     month_parameter: str = "month"
     page_parameter: str = "page"
@@ -30,13 +36,25 @@ class Pull(NamedTuple):
 PULLS: Final[dict[str, Pull]] = {
     "weather": Pull(connection="weather_api", path="/v1/observations"),
 }
+"""By dataset: one line here adds an API."""
+
+
+def months_before(end: datetime) -> list[str]:
+    """The months, such as ``2013-02``, that the last days before a time belong to."""
+    return sorted({f"{day:%Y-%m}" for day in (end - _LOOK_BACK, end)})
 
 
 def pull_month(dataset: str, month: str, bucket: str, s3: S3Hook) -> list[str]:
     """Pull one month's pages to ``<dataset>/<month>/page-<n>.json``; the keys written.
 
-    A retry replaces its own pages, and takes away those of an earlier try that are no more.
+    A retry replaces its own pages, and takes away those of an earlier try that are no more. Raises
+    LookupError when nothing says where the dataset comes from.
     """
+    if dataset not in PULLS:
+        raise LookupError(
+            f"the contract of {dataset!r} says source: pull, but PULLS has only "
+            f"{', '.join(sorted(PULLS))}; add its connection and path to {__name__}"
+        )
     folder = f"{dataset}/{month}/"
     before = set(s3.list_keys(bucket, prefix=folder) or [])
     keys: list[str] = []
@@ -51,8 +69,7 @@ def pull_month(dataset: str, month: str, bucket: str, s3: S3Hook) -> list[str]:
 
 def _pages(pull: Pull, month: str) -> Iterator[bytes]:
     connection = BaseHook.get_connection(pull.connection)
-    port = f":{connection.port}" if connection.port else ""
-    url = f"{connection.conn_type or 'https'}://{connection.host}{port}{pull.path}"
+    url = _address(connection) + pull.path
     with _session(connection.password) as session:
         page, pages = 1, 1
         while page <= pages:
@@ -68,6 +85,16 @@ def _pages(pull: Pull, month: str) -> Iterator[bytes]:
             pages = int(document[pull.pages_key])
             yield answer.content
             page += 1
+
+
+def _address(connection: Connection) -> str:
+    """``https://host:port`` of a connection.
+
+    Airflow's form knows the type HTTP alone and keeps ``https`` as the schema; an URI has it as the
+    type.
+    """
+    port = f":{connection.port}" if connection.port else ""
+    return f"{connection.schema or connection.conn_type}://{connection.host}{port}"
 
 
 def _session(token: str | None) -> requests.Session:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
 
-def verdicts_of_run(dataset: str, run_id: str, bucket: str, s3: S3Hook) -> list[dict[str, Any]]:
-    """The verdicts on a dataset that one Glue run made, oldest first."""
-    keys = s3.list_keys(bucket, prefix=f"dataset={dataset}/") or []
+def verdicts_since(dataset: str, since: datetime, bucket: str, s3: S3Hook) -> list[dict[str, Any]]:
+    """The verdicts on a dataset that were written at ``since`` or later, oldest first.
+
+    By time and not by Glue run: what a run published before it failed is published, and the run of
+    a retry does not know of it. Older verdicts, which only become more, are listed but not read.
+    """
+    # S3 dates objects to the second, and the hook leaves out the bound itself.
+    bound = since.replace(microsecond=0) - timedelta(seconds=1)
+    keys = s3.list_keys(bucket, prefix=f"dataset={dataset}/", from_datetime=bound) or []
     found: list[dict[str, Any]] = [json.loads(s3.read_key(key, bucket)) for key in keys]
-    made = [verdict for verdict in found if verdict["run_id"] == run_id]
-    return sorted(made, key=lambda verdict: str(verdict["checked_at"]))
+    return sorted(found, key=lambda verdict: str(verdict["checked_at"]))
 
 
 def in_words(verdict: dict[str, Any]) -> str:
