@@ -80,7 +80,8 @@ def run_dag(name: str, conf: dict[str, object]) -> int:
 
 def _watch(dag: DAG) -> dict[str, str]:
     """Print every task as it ends; by and by the reasons of those that fail, by task."""
-    from lakehouse_dags.deployment import last_words
+    # Airflow has put the folder of DAGs on the path.
+    from lakehouse_dags.deployment import last_words  # type: ignore[import-not-found]
 
     failed: dict[str, str] = {}
 
