@@ -84,7 +84,7 @@ def marts(account: Account, keys: KeyArns, job: str, *, environment: bool) -> li
 
 
 def airflow(account: Account, keys: KeyArns, jobs: Sequence[str]) -> list[Statement]:
-    """Starts jobs, writes what it pulled to the landing zone, reads verdicts; touches no table."""
+    """Starts jobs, replaces what it pulled in the landing zone, reads verdicts; no table."""
     return [
         allow(
             "Jobs",
@@ -97,7 +97,7 @@ def airflow(account: Account, keys: KeyArns, jobs: Sequence[str]) -> list[Statem
             ],
             [account.job(job) for job in jobs],
         ),
-        *objects(account, "landing", write=True),
+        *objects(account, "landing", write=True, delete=True),
         *objects(account, "verdicts"),
         *use_keys(keys, read=["operations"], write=["inbound"]),
     ]

@@ -21,6 +21,7 @@ class StubAws:
         self.started: list[dict[str, Any]] = []
         self.calls: list[str] = []
         self.objects: dict[str, bytes] = {}
+        self.puts: list[str] = []
         self.read: list[str] = []
         self.written: dict[str, str] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -82,6 +83,7 @@ def _handler(stub: StubAws) -> type[BaseHTTPRequestHandler]:
                 size, _, rest = body.partition(b"\r\n")
                 body = rest[: int(size.partition(b";")[0], 16)]
             stub.objects[self._key()] = body
+            stub.puts.append(self._key())
             self._say(b"", "text/plain")
 
         def do_HEAD(self) -> None:

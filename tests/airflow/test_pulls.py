@@ -108,6 +108,15 @@ def test_a_retry_replaces_its_pages_and_takes_away_those_that_are_no_more(
     assert sorted(aws.objects) == [*keys, "weather/2013-02/page-0001.json"]
 
 
+def test_a_page_that_has_not_changed_is_not_written_again(api: Api, aws: StubAws) -> None:
+    first, second, third = pull()
+    aws.objects[second] = b"what the API gave before"
+    aws.puts.clear()
+    assert pull() == [first, second, third]
+    assert aws.puts == [second]
+    assert api.asked == [1, 2, 3, 1, 2, 3]
+
+
 def test_the_end_of_a_month_is_pulled_on_the_first_of_the_next() -> None:
     assert months_before(datetime(2013, 2, 1, 0, 7, tzinfo=UTC)) == ["2013-01", "2013-02"]
     assert months_before(datetime(2013, 1, 2, tzinfo=UTC)) == ["2012-12", "2013-01"]

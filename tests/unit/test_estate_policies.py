@@ -58,6 +58,8 @@ def grants() -> Iterator[tuple[str, Statement]]:
         ("marts", "kms:Decrypt", ARNS["silver"]),
         ("airflow", "glue:StartJobRun", ACCOUNT.job("promote")),
         ("airflow", "s3:PutObject", ACCOUNT.bucket("landing") + "/weather/1.json"),
+        ("airflow", "s3:GetObject", ACCOUNT.bucket("landing") + "/weather/1.json"),
+        ("airflow", "s3:DeleteObject", ACCOUNT.bucket("landing") + "/weather/1.json"),
         ("airflow", "s3:GetObject", ACCOUNT.bucket("verdicts") + "/dataset=flights/1.json"),
     ],
 )

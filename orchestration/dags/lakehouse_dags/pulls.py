@@ -45,9 +45,10 @@ def months_before(end: datetime) -> list[str]:
 
 
 def pull_month(dataset: str, month: str, bucket: str, s3: S3Hook) -> list[str]:
-    """Pull one month's pages to ``<dataset>/<month>/page-<n>.json``; the keys written.
+    """Pull one month's pages to ``<dataset>/<month>/page-<n>.json``; their keys.
 
-    A retry replaces its own pages, and takes away those of an earlier try that are no more. Raises
+    A retry replaces its own pages, and takes away those of an earlier try that are no more. A page
+    that has not changed is left as it is: written again it would be landed again. Raises
     LookupError when nothing says where the dataset comes from.
     """
     if dataset not in PULLS:
@@ -60,7 +61,8 @@ def pull_month(dataset: str, month: str, bucket: str, s3: S3Hook) -> list[str]:
     keys: list[str] = []
     for number, body in enumerate(_pages(PULLS[dataset], month), start=1):
         key = f"{folder}page-{number:04d}.json"
-        s3.load_bytes(body, key, bucket_name=bucket, replace=True)
+        if key not in before or s3.get_key(key, bucket).get()["Body"].read() != body:
+            s3.load_bytes(body, key, bucket_name=bucket, replace=True)
         keys.append(key)
     if stale := sorted(before - set(keys)):
         s3.delete_objects(bucket, stale)
