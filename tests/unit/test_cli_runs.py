@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -190,9 +192,13 @@ def test_ctrl_c_stops_the_run_and_waits_for_its_end(
     stub.add_response("get_job_run", answered("STOPPING"))
     stub.add_response("get_job_run", answered("STOPPED"))
     naps = iter([KeyboardInterrupt])
+    others_sleep = time.sleep
 
-    def sleep(_: float) -> None:
-        if (raised := next(naps, None)) is not None:
+    def sleep(seconds: float) -> None:
+        # The name is the whole process's, and a thread of another test may be asleep.
+        if threading.current_thread() is not threading.main_thread():
+            others_sleep(seconds)
+        elif (raised := next(naps, None)) is not None:
             raise raised
 
     monkeypatch.setattr("tenacity.nap.time.sleep", sleep)
