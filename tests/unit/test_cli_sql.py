@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -129,8 +131,13 @@ def test_a_query_that_is_interrupted_is_stopped(
     started(stub, "RUNNING")
     stub.add_response("stop_query_execution", {}, {"QueryExecutionId": "q"})
 
-    def interrupt(_: float) -> None:
-        raise KeyboardInterrupt
+    others_sleep = time.sleep
+
+    def interrupt(seconds: float) -> None:
+        # The name is the whole process's, and a thread of another test may be asleep.
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        others_sleep(seconds)
 
     monkeypatch.setattr("tenacity.nap.time.sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
