@@ -4,7 +4,6 @@ import base64
 import json
 import re
 import shutil
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -68,14 +67,6 @@ def strings(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from strings(item)
-
-
-def test_rendering_a_stack_takes_seconds() -> None:
-    started = time.process_time()
-
-    render("prod", CONTRACTS)
-
-    assert time.process_time() - started < 5
 
 
 def test_every_bucket_is_encrypted_versioned_private_and_reached_by_tls(
