@@ -6,7 +6,7 @@ the first of the next; ``{"months": ["2013-01", ...]}`` asks for others.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import DAG, Param, get_current_context, task
@@ -32,8 +32,8 @@ with DAG(
     },
     tags=["bronze"],
 ):
-
-    @task
+    # An API may ask to be waited for as long as it likes.
+    @task(execution_timeout=timedelta(hours=1))
     def fetch(dataset: str, landing: str) -> int:
         """Pull the wanted months; the number of pages."""
         context = get_current_context()

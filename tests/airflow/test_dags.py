@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,10 @@ def test_no_dag_catches_up_or_runs_beside_itself(bag: BundleDagBag) -> None:
         assert not dag.catchup
         assert dag.max_active_runs == 1
         assert all(task.retries >= 2 for task in dag.tasks)
+
+
+def test_a_fetch_is_bounded_however_long_the_api_lets_it_wait(bag: BundleDagBag) -> None:
+    assert bag.dags["pull"].get_task("fetch_weather").execution_timeout == timedelta(hours=1)
 
 
 def test_glue_jobs_are_started_and_nothing_else(bag: BundleDagBag) -> None:

@@ -40,8 +40,11 @@ PULLS: Final[dict[str, Pull]] = {
 
 
 def months_before(end: datetime) -> list[str]:
-    """The months, such as ``2013-02``, that the last days before a time belong to."""
-    return sorted({f"{day:%Y-%m}" for day in (end - _LOOK_BACK, end)})
+    """The months, such as ``2013-02``, that the last whole days before a time belong to.
+
+    Of a month that is minutes old an API has nothing yet, and may answer that it is unknown.
+    """
+    return sorted({f"{end - ago:%Y-%m}" for ago in (_LOOK_BACK, timedelta(days=1))})
 
 
 def pull_month(dataset: str, month: str, bucket: str, s3: S3Hook) -> list[str]:
