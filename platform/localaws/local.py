@@ -46,11 +46,6 @@ Build = Callable[[Path, LocalEstate], object]
 """Builds the estate from the contracts."""
 
 
-def default_home() -> Path:
-    """``$LAKEHOUSE_HOME``, else ``.lakehouse/local`` below the current folder."""
-    return Path(os.environ.get("LAKEHOUSE_HOME") or Path(".lakehouse", "local"))
-
-
 def find(home: Path) -> LocalEstate | None:
     """The estate that runs on this home; None when none does, or not wholly."""
     store = Store(home.absolute())
