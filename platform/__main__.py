@@ -8,7 +8,7 @@ import pulumi
 from estate.access import Access
 from estate.account import Account
 from estate.analytics import Analytics
-from estate.artifacts import Artifacts
+from estate.artifacts import Artifacts, WantedRelease
 from estate.catalog import Catalog
 from estate.config import parse_config
 from estate.jobs import Jobs
@@ -37,7 +37,8 @@ def build() -> None:
     Catalog(config)
     artifacts = Artifacts(release, lake["artifacts"])
     access = Access(config, account, keys, streams)
-    Jobs(config, access, keys, release, after=artifacts)
+    jobs = Jobs(config, access, keys, release, after=artifacts)
+    WantedRelease(release, lake["artifacts"], after=jobs)
     analytics = Analytics(config, keys)
 
     pulumi.export("prefix", config.prefix)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from lakehouse import __version__, cli_local
+from lakehouse import __version__, cli_ingest, cli_local
 from lakehouse.cli_context import (
     Context,
     ContractsOption,
@@ -39,6 +39,7 @@ app = typer.Typer(
     ),
 )
 app.add_typer(cli_local.app, name="local")
+app.add_typer(cli_ingest.app, name="ingest")
 
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset that has a contract.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files to send.")]

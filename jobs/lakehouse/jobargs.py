@@ -11,16 +11,18 @@ from pathlib import Path
 import msgspec
 
 from lakehouse.aws import Aws
-from lakehouse.contract import Contracts
+from lakehouse.contract import Contract, Contracts
 from lakehouse.errors import ContractError
+from lakehouse.ledger import Limits
 from lakehouse.odcs import load_contracts
 
 
 class JobArgs(msgspec.Struct, frozen=True):
     """The arguments of a job.
 
-    ``datasets`` is empty for all; ``marts`` maps a mart's name to its SELECT, from the ``marts``
-    folder beside the contracts, else from the repository's.
+    ``datasets`` is empty for all; ``accept_loss`` names those that go on over records which their
+    stream lost; ``release`` is the code's name, empty where nobody said it; ``marts`` maps a mart's
+    name to its SELECT, from the ``marts`` folder beside the contracts, else from the repository's.
     """
 
     aws: Aws
@@ -28,6 +30,10 @@ class JobArgs(msgspec.Struct, frozen=True):
     datasets: tuple[str, ...]
     group: str
     once: bool
+    trigger_seconds: float
+    limits: Limits
+    accept_loss: tuple[str, ...]
+    release: str
     marts: Mapping[str, str]
     run_id: str
 
@@ -40,6 +46,12 @@ class JobArgs(msgspec.Struct, frozen=True):
         parser.add_argument("--datasets", default="")
         parser.add_argument("--group", default="main")
         parser.add_argument("--once", default="false", choices=["true", "false"])
+        parser.add_argument("--trigger-seconds", type=float, default=1.0)
+        parser.add_argument("--load-records", type=int, default=Limits().records)
+        parser.add_argument("--load-megabytes", type=int, default=Limits().megabytes)
+        parser.add_argument("--load-seconds", type=float, default=Limits().seconds)
+        parser.add_argument("--accept-loss", default="")
+        parser.add_argument("--release", default="")
         parser.add_argument("--JOB_RUN_ID", default="by_hand")
         known, _ = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
         aws = Aws.from_env(known.prefix)
@@ -47,12 +59,29 @@ class JobArgs(msgspec.Struct, frozen=True):
         return cls(
             aws=aws,
             contracts=load_contracts(folder),
-            datasets=tuple(name for name in known.datasets.split(",") if name.strip()),
+            datasets=_names(known.datasets),
             group=known.group,
             once=known.once == "true",
+            trigger_seconds=known.trigger_seconds,
+            limits=Limits(known.load_records, known.load_megabytes, known.load_seconds),
+            accept_loss=_names(known.accept_loss),
+            release=known.release,
             marts=_marts(folder),
             run_id=known.JOB_RUN_ID,
         )
+
+    def streams(self) -> list[Contract]:
+        """The contracts of the streams that this job ingests: its group's, of those it is given."""
+        selected = self.contracts.select(self.datasets, "stream")
+        return [contract for contract in selected if contract.group == self.group]
+
+    def accepts_loss(self, contract: Contract) -> bool:
+        """Whether the dataset goes on over records that its stream lost."""
+        return contract.dataset in self.accept_loss
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _local(aws: Aws, location: str) -> Path:

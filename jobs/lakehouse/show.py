@@ -37,9 +37,9 @@ def answer(out: Console, found: Answer, form: Literal["table", "csv", "json"]) -
         writer.writerow(found.columns)
         writer.writerows(found.rows)
     else:
-        _print_table(out, _rows_table(found))
+        print_table(out, _rows_table(found))
         more = f"; there are more: --limit {10 * len(found.rows)}" if found.more else ""
-        out.print(f"{_count(len(found.rows), 'row')}{more}", style="dim")
+        out.print(f"{count(len(found.rows), 'row')}{more}", style="dim")
 
 
 def _typed(kind: str, value: str | None) -> Any:
@@ -53,7 +53,7 @@ def _typed(kind: str, value: str | None) -> Any:
 
 
 def _rows_table(found: Answer) -> Table:
-    table = _table()
+    table = new_table()
     for name, kind in zip(found.columns, found.types, strict=True):
         right = kind in _INTEGERS | _FLOATS or kind.startswith("decimal")
         table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
@@ -71,11 +71,12 @@ def _cell(kind: str, value: str | None) -> Text:
     return Text(value)
 
 
-def _table() -> Table:
+def new_table() -> Table:
+    """A table without lines, as every command prints it."""
     return Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
 
 
-def _print_table(out: Console, table: Table) -> None:
+def print_table(out: Console, table: Table) -> None:
     """Print a table; whole where nobody's window bounds it."""
     if not out.is_terminal:
         unbounded = out.options.update(max_width=100_000)
@@ -90,7 +91,7 @@ def status_json(lines: Sequence[DatasetStatus]) -> None:
 
 def status_table(out: Console, lines: Sequence[DatasetStatus], now: datetime) -> None:
     """The status as a table, and below it what wants a person's eye."""
-    table = _table()
+    table = new_table()
     table.add_column("dataset", no_wrap=True)
     for name in ("bronze", "rejected", "silver", "gold", "loaded", "age"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -103,11 +104,11 @@ def status_table(out: Console, lines: Sequence[DatasetStatus], now: datetime) ->
             f"[yellow]{rejected}[/]" if line.rejected else rejected,
             _number(line.silver),
             _number(line.gold),
-            _age(line.loaded_at, now),
+            age(line.loaded_at, now),
             _checked_age(line, now),
             f"[{_COLOURS[line.verdict]}]{line.verdict}[/]" if line.verdict else "",
         )
-    _print_table(out, table)
+    print_table(out, table)
     for line in lines:
         for note in _notes(line, now):
             out.print(note)
@@ -122,12 +123,12 @@ def _notes(line: DatasetStatus, now: datetime) -> Iterator[Text]:
         said = f" {line.dataset}: held: {line.held}{ways if line.source != 'mart' else ''}"
         yield Text.assemble(("!", "red"), said)
     elif line.waiting > 0:
-        loads = _count(line.waiting, "load")
+        loads = count(line.waiting, "load")
         yield Text(f"  {line.dataset}: {loads} new: lakehouse run promote {line.dataset}")
     if line.fresh is False:
         yield Text.assemble(
             ("!", "red"),
-            f" {line.dataset}: last published {_age(line.changed_at, now)} ago, its SLA is "
+            f" {line.dataset}: last published {age(line.changed_at, now)} ago, its SLA is "
             f"{line.freshness_hours:g} h",
         )
 
@@ -150,7 +151,7 @@ def _grown(was: DatasetStatus, now: DatasetStatus) -> Iterator[str]:
     for layer, rows in layers.items():
         have, had = rows(now), rows(was) or 0
         if have is not None and have != had:
-            yield f"{layer} {have - had:+,} to {_count(have, 'row')}"
+            yield f"{layer} {have - had:+,} to {count(have, 'row')}"
     rejected = (now.rejected or 0) - (was.rejected or 0)
     if rejected > 0 and now.bronze != was.bronze:
         yield f"{rejected:,} of them rejected"
@@ -164,18 +165,20 @@ def _decided(was: DatasetStatus, now: DatasetStatus) -> Iterator[str]:
     if now.held and now.held != was.held:
         yield f"held: {now.held}"
     elif now.gold is not None and now.gold == was.gold and now.changed_at != was.changed_at:
-        yield f"gold built anew, {_count(now.gold, 'row')}"
+        yield f"gold built anew, {count(now.gold, 'row')}"
 
 
 def _number(rows: int | None) -> str:
     return "" if rows is None else f"{rows:,}"
 
 
-def _count(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
+    """A number of things, in the plural where it is one."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _age(moment: datetime | None, now: datetime) -> str:
+def age(moment: datetime | None, now: datetime) -> str:
+    """How long ago a moment was, in its largest unit; empty for none."""
     if moment is None:
         return ""
     seconds = max(0, int((now - moment).total_seconds()))
@@ -186,7 +189,7 @@ def _age(moment: datetime | None, now: datetime) -> str:
 
 
 def _checked_age(line: DatasetStatus, now: datetime) -> str:
-    age = _age(line.changed_at, now)
+    old = age(line.changed_at, now)
     if line.fresh is None:
-        return age
-    return f"[green]{age}[/]" if line.fresh else f"[red]{age} late[/]"
+        return old
+    return f"[green]{old}[/]" if line.fresh else f"[red]{old} late[/]"

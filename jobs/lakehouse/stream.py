@@ -1,7 +1,7 @@
 """Loads as a Structured Streaming source: Spark plans, distributes and restarts, nothing more.
 
 The source's rows are claims. Its offset is the number of a load, and the ledger knows what that
-load covers, so a checkpoint that is lost, rolled back or shared changes nothing.
+load covers, so that Spark's checkpoint is a counter that nothing depends on.
 
 Spark starts several Python processes for a source and imports this module in each, so what is heavy
 (PyIceberg takes 1.5 s) is imported where it is used.
@@ -9,7 +9,12 @@ Spark starts several Python processes for a source and imports this module in ea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -17,8 +22,8 @@ from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPart
 
 from lakehouse.aws import Aws
 from lakehouse.contract import Contract
-from lakehouse.errors import LedgerError
-from lakehouse.ledger import Limits, Position
+from lakehouse.errors import LakehouseError, LedgerError
+from lakehouse.ledger import Limits
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,8 +31,8 @@ if TYPE_CHECKING:
     from pyspark.sql.streaming.query import StreamingQuery
     from pyspark.sql.types import StructType
 
-    from lakehouse.kinesis import StreamPlanner
-    from lakehouse.loads import Loads
+    from lakehouse.loads import LoadReport, Loads
+    from lakehouse.streamplan import StreamPlanner
 
 _SCHEMA: Final = "load bigint, part int, good bigint, rejected bigint, payload_bytes bigint"
 
@@ -37,8 +42,10 @@ class StreamOptions(msgspec.Struct, frozen=True):
 
     aws: Aws
     contract: Contract
-    initial: Position = Position("trim_horizon")
     limits: Limits = Limits()
+    parts: int = 8
+    """Most tasks of a load."""
+    accept_loss: bool = False
 
 
 class LoadsSource(DataSource):
@@ -73,16 +80,15 @@ class LoadsReader(DataSourceStreamReader):
 
     def initialOffset(self) -> dict[str, int]:  # noqa: N802 - Spark's name
         """The last load that needs no more work."""
-        from lakehouse.ingest import open_loads
-
-        loads = open_loads(self._options.aws, self._options.contract)
+        loads, _ = self._driver()
         return {"load": loads.progress().next_load - 1}
 
     def latestOffset(self) -> dict[str, int]:  # noqa: N802 - Spark's name
         """The load to carry out now: an unfinished one, or a new one if there is input."""
         loads, planner = self._driver()
-        plan = loads.plan(planner)
-        return {"load": plan.load if plan else loads.progress().next_load - 1}
+        progress = loads.progress()
+        plan = loads.plan(planner, progress)
+        return {"load": plan.load if plan else progress.next_load - 1}
 
     def partitions(self, start: Mapping[str, int], end: Mapping[str, int]) -> list[InputPartition]:
         """The parts of the load that the end offset names."""
@@ -108,17 +114,21 @@ class LoadsReader(DataSourceStreamReader):
         options = self._options
         plan = open_ledger(options.aws, options.contract.dataset).plan(partition.load)
         assert plan is not None  # noqa: S101 - partitions() has read it
-        claim = work_on(options.aws, options.contract, plan, partition.part)
-        yield pa.RecordBatch.from_pylist(
-            [
-                {
-                    "load": claim.load,
-                    "part": claim.part,
-                    "good": claim.good,
-                    "rejected": claim.records - claim.good,
-                    "payload_bytes": claim.payload_bytes,
-                }
-            ],
+        claim = work_on(
+            options.aws,
+            options.contract,
+            plan,
+            partition.part,
+            accept_loss=options.accept_loss,
+        )
+        yield pa.RecordBatch.from_pydict(
+            {
+                "load": [claim.load],
+                "part": [claim.part],
+                "good": [claim.good],
+                "rejected": [claim.records - claim.good],
+                "payload_bytes": [claim.payload_bytes],
+            },
             schema=pa.schema(
                 [
                     ("load", pa.int64()),
@@ -134,47 +144,147 @@ class LoadsReader(DataSourceStreamReader):
         """The driver's loads and planner, made once: the planner keeps its shard iterators."""
         if self._made is None:
             from lakehouse.ingest import open_loads
-            from lakehouse.kinesis import Stream, StreamPlanner
+            from lakehouse.kinesis import Stream
+            from lakehouse.streamplan import StreamPlanner
 
             options = self._options
-            stream = Stream(options.aws, options.contract.dataset)
             self._made = (
                 open_loads(options.aws, options.contract),
-                StreamPlanner(stream, options.initial, options.limits),
+                StreamPlanner(
+                    Stream.of(options.aws, options.contract),
+                    options.contract.stream.start,
+                    options.limits,
+                    options.parts,
+                    accept_loss=options.accept_loss,
+                ),
             )
         return self._made
 
 
-def start_query(
-    spark: SparkSession, options: StreamOptions, trigger_seconds: float
-) -> StreamingQuery:
-    """The running query of one dataset: its loads in, published in bronze."""
-    from lakehouse.ingest import open_loads
+class IngestQuery:
+    """One dataset's streaming query: its loads in, published in bronze.
 
-    aws, contract = options.aws, options.contract
-    loads = open_loads(aws, contract)
+    It can be started again after it failed, and asked to end between two loads. A failed start
+    counts as a failed query. ``observe`` is told of each load that is published.
+    """
 
-    def publish(batch: DataFrame, _: int) -> None:
-        for load in sorted({row.load for row in batch.select("load").collect()}):
-            loads.publish(load)
+    def __init__(
+        self,
+        spark: SparkSession,
+        options: StreamOptions,
+        observe: Callable[[LoadReport], None],
+        trigger_seconds: float = 1.0,
+    ) -> None:
+        self.loads_done = 0
+        self._spark = spark
+        self._options = options
+        self._observe = observe
+        self._trigger = f"{trigger_seconds} seconds"
+        self._query: StreamingQuery | None = None
+        self._failed_start: Exception | None = None
+        self._checkpoint = ""
+        self._ending = threading.Event()
+        self._parked = threading.Event()
+        self._release = threading.Event()
 
-    return (
-        spark.readStream.format(LoadsSource.name())
-        .option("options", msgspec.json.encode(options).decode())
-        .load()
-        .writeStream.queryName(contract.dataset)
-        .option("checkpointLocation", f"s3a://{aws.bucket('ledger')}/{contract.dataset}/checkpoint")
-        .trigger(processingTime=f"{trigger_seconds} seconds")
-        .foreachBatch(publish)
-        .start()
-    )
+    def start(self) -> None:
+        """Start the query; why it could not be is what ``failure`` says.
+
+        The ledger is the checkpoint. Spark's own only has to outlive the query, so each start has a
+        fresh one on the driver's disk, which no other driver and no earlier run can spoil.
+        """
+        self._forget()
+        dataset = self._options.contract.dataset
+        try:
+            self._checkpoint = tempfile.mkdtemp(prefix=f"checkpoint-{dataset}-")
+            self._query = (
+                self._spark.readStream.format(LoadsSource.name())
+                .option("options", msgspec.json.encode(self._options).decode())
+                .load()
+                .writeStream.queryName(dataset)
+                .option("checkpointLocation", f"file://{self._checkpoint}")
+                .trigger(processingTime=self._trigger)
+                .foreachBatch(self._publisher())
+                .start()
+            )
+        except Exception as error:  # noqa: BLE001 - Spark's and AWS's own are failures of this query too
+            self._failed_start = error
+
+    @property
+    def alive(self) -> bool:
+        """Whether the query runs."""
+        return self._query is not None and self._query.isActive
+
+    @property
+    def failure(self) -> str:
+        """Why the query does not run, in one line."""
+        error = self._failed_start or (self._query and self._query.exception())
+        return reason(str(error)) if error else "ended without a reason"
+
+    def drain(self) -> dict[str, object]:
+        """Carry out loads until the stream is caught up, then stop.
+
+        Raises LakehouseError with the reason when the query fails.
+        """
+        try:
+            if self._query is not None:
+                self._query.processAllAvailable()
+        except Exception as error:
+            raise LakehouseError(reason(str(error))) from error
+        finally:
+            self.stop()
+        if self._failed_start is not None:
+            raise LakehouseError(self.failure) from self._failed_start
+        return {"loads": self.loads_done}
+
+    def end(self, seconds: float) -> None:
+        """Stop after the load under way, or in the middle of it when it takes too long.
+
+        What was begun is carried out by the next start, whoever makes it.
+        """
+        self._ending.set()
+        deadline = time.monotonic() + seconds
+        while self._query is not None and self._query.isActive and time.monotonic() < deadline:
+            if self._parked.wait(0.1) or not self._query.status["isTriggerActive"]:
+                break
+        # The query waits in its callback, and stopping it waits for the callback.
+        threading.Timer(0.2, self._release.set).start()
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop at once."""
+        if self._query is not None:
+            self._query.stop()
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._checkpoint:
+            shutil.rmtree(self._checkpoint, ignore_errors=True)
+        self._failed_start = None
+
+    def _publisher(self) -> Callable[[DataFrame, int], None]:
+        from lakehouse.ingest import open_loads
+
+        loads = open_loads(self._options.aws, self._options.contract, observe=self._observe)
+
+        def publish(batch: DataFrame, _: int) -> None:
+            for load in sorted({row.load for row in batch.select("load").collect()}):
+                loads.publish(load)
+                self.loads_done += 1
+            if self._ending.is_set():
+                self._parked.set()
+                self._release.wait(10)
+
+        return publish
 
 
-def drain(query: StreamingQuery) -> dict[str, object]:
-    """Let a query carry out loads until its stream is caught up, then stop it."""
-    try:
-        query.processAllAvailable()
-        progress = query.lastProgress
-    finally:
-        query.stop()
-    return {"batches": progress["batchId"] + 1 if progress else 0}
+_PURPOSELY = re.compile(r"lakehouse\.errors\.\w+: (?P<message>.+)|\b\w*Error: (?P<other>.+)")
+
+
+def reason(text: str) -> str:
+    """The one line of a Spark error that says what went wrong: the last error of Python's in it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    found = [match for line in lines if (match := _PURPOSELY.search(line))]
+    ours = [match["message"] for match in found if match["message"]]
+    others = [match[0] for match in found]
+    return next(iter([*ours[-1:], *others[-1:], *lines[:1]]), "no message")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from lakehouse.jobargs import JobArgs
+from lakehouse.metrics import Metrics
+from lakehouse.release import another_wanted
 from lakehouse.runner import each_dataset, run_job
 from lakehouse.spark import session
-from lakehouse.stream import LoadsSource, StreamOptions, drain, start_query
+from lakehouse.stream import IngestQuery, LoadsSource, StreamOptions
+from lakehouse.supervise import Supervisor, stop_on_sigterm
 
 
 def main() -> None:
@@ -13,19 +16,26 @@ def main() -> None:
     args = JobArgs.parse()
     spark = session(f"ingest-{args.group}")
     spark.dataSource.register(LoadsSource)
-    contracts = [
-        contract
-        for contract in args.contracts.select(args.datasets, "stream")
-        if contract.group == args.group
-    ]
+    metrics = Metrics(args.aws.client("cloudwatch"))
+    contracts = args.streams()
     queries = {
-        contract.dataset: start_query(spark, StreamOptions(args.aws, contract), trigger_seconds=1)
+        contract.dataset: IngestQuery(
+            spark,
+            StreamOptions(args.aws, contract, args.limits, accept_loss=args.accepts_loss(contract)),
+            metrics.load,
+            args.trigger_seconds,
+        )
         for contract in contracts
     }
     if args.once:
-        each_dataset("ingest", contracts, lambda c: drain(queries[c.dataset]))
+        for query in queries.values():
+            query.start()
+        each_dataset("ingest", contracts, lambda c: queries[c.dataset].drain())
     else:
-        spark.streams.awaitAnyTermination()
+        supervisor = Supervisor(queries, metrics.running, another_wanted(args.aws, args.release))
+        stop_on_sigterm(supervisor)
+        supervisor.run()
+    metrics.close()
 
 
 if __name__ == "__main__":

@@ -40,8 +40,8 @@ class Access(pulumi.ComponentResource):
         needs = config.jobs.python_requirements is not None
         self.groups = stream_groups(streams)
         rules: dict[str, Rules] = {
-            f"ingest-{group}": _ingest(f"ingest-{group}", datasets, environment=needs)
-            for group, datasets in self.groups.items()
+            f"ingest-{group}": _ingest(f"ingest-{group}", members, environment=needs)
+            for group, members in self.groups.items()
         } | {
             "land": lambda a, k: policies.land(a, k, "land", environment=needs),
             "promote": lambda a, k: policies.promote(a, k, "promote", environment=needs),
@@ -88,14 +88,11 @@ class Access(pulumi.ComponentResource):
         return role
 
 
-def stream_groups(streams: Iterable[Contract]) -> dict[str, tuple[str, ...]]:
-    """The datasets of each group of streams; a group has one ingest job."""
+def stream_groups(streams: Iterable[Contract]) -> dict[str, tuple[Contract, ...]]:
+    """The contracts of each group of streams; a group has one ingest job."""
     ordered = sorted(streams, key=lambda c: (c.group, c.dataset))
-    return {
-        group: tuple(c.dataset for c in members)
-        for group, members in groupby(ordered, key=lambda c: c.group)
-    }
+    return {group: tuple(members) for group, members in groupby(ordered, key=lambda c: c.group)}
 
 
-def _ingest(job: str, datasets: tuple[str, ...], *, environment: bool) -> Rules:
-    return lambda a, k: policies.ingest(a, k, job, datasets, environment=environment)
+def _ingest(job: str, group: tuple[Contract, ...], *, environment: bool) -> Rules:
+    return lambda a, k: policies.ingest(a, k, job, group, environment=environment)

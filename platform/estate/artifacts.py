@@ -1,4 +1,4 @@
-"""The release in the artifacts bucket."""
+"""The release in the artifacts bucket, and which one is wanted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from estate.release import Release
+from lakehouse.release import WANTED_KEY
 
 
 class Artifacts(pulumi.ComponentResource):
@@ -28,6 +29,25 @@ class Artifacts(pulumi.ComponentResource):
                 content_type=_CONTENT_TYPES.get(key.rpartition(".")[2], "text/plain"),
                 opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
             )
+        self.register_outputs({})
+
+
+class WantedRelease(pulumi.ComponentResource):
+    """The name of the release that is to run, written once the jobs are those of the release.
+
+    A streaming job of another release ends between two loads when it reads it.
+    """
+
+    def __init__(self, release: Release, bucket: aws.s3.Bucket, *, after: pulumi.Resource) -> None:
+        super().__init__("lakehouse:estate:WantedRelease", "wanted-release")
+        aws.s3.BucketObjectv2(
+            "wanted-release",
+            bucket=bucket.bucket,
+            key=WANTED_KEY,
+            content_base64=base64.b64encode(release.name.encode()).decode(),
+            content_type="text/plain",
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[after]),
+        )
         self.register_outputs({})
 
 

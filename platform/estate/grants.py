@@ -9,12 +9,12 @@ from typing import Any, Final
 from estate.account import Account
 from estate.keys import KeyName
 from lakehouse.errors import EstateError
+from lakehouse.metrics import NAMESPACE
 from lakehouse.naming import BucketPurpose, Layer
 
 Statement = dict[str, Any]
 POLICY_LIMIT: Final = 10_240
 """Characters, white space aside, of all inline policies of a role. Source: IAM quotas."""
-METRICS_NAMESPACE: Final = "Lakehouse"
 
 
 def allow(
@@ -110,7 +110,7 @@ def job_basics(account: Account, job: str, *, environment: bool) -> list[Stateme
             "Metrics",
             ["cloudwatch:PutMetricData"],
             ["*"],
-            {"StringEquals": {"cloudwatch:namespace": [METRICS_NAMESPACE, "Glue"]}},
+            {"StringEquals": {"cloudwatch:namespace": [NAMESPACE, "Glue"]}},
         ),
         # Nor has Glue for this one, with which a run finds how to encrypt its log.
         allow("Encryption", ["glue:GetSecurityConfiguration"], ["*"]),

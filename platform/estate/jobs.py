@@ -54,7 +54,7 @@ class Jobs(pulumi.ComponentResource):
             self._job(
                 f"ingest-{group}",
                 "ingest",
-                {"--group": group, **_once(config.jobs.ingest)},
+                {"--group": group, "--release": release.name, **_once(config.jobs.ingest)},
                 **_ingest_shape(config.jobs.ingest),
             )
         for name, shape in _batch(config.jobs).items():

@@ -15,7 +15,7 @@ from lakehouse import naming
 from lakehouse.naming import BucketPurpose
 
 _IMMUTABLE: Final[dict[BucketPurpose, tuple[str, ...]]] = {
-    "ledger": ("*/ledger.json", "*/plans/*", "*/claims/*", "*/landed/*"),
+    "ledger": ("*",),
     "verdicts": ("*",),
 }
 """Keys that are only ever written once: a put that may overwrite is refused."""

@@ -11,14 +11,17 @@ from typing import Any
 from estate.account import Account
 from estate.grants import Statement, allow, job_basics, objects, tables, use_keys
 from estate.keys import KeyName
+from lakehouse.contract import Contract
 
 KeyArns = Mapping[KeyName, str]
 
 
 def ingest(
-    account: Account, keys: KeyArns, job: str, datasets: Sequence[str], *, environment: bool
+    account: Account, keys: KeyArns, job: str, group: Sequence[Contract], *, environment: bool
 ) -> list[Statement]:
     """A group's streams into the bronze tables of its own datasets."""
+    datasets = [contract.dataset for contract in group]
+    roles = {contract.stream.role for contract in group if contract.stream.role}
     own = [f"{dataset}/*" for dataset in datasets]
     return [
         *job_basics(account, job, environment=environment),
@@ -30,15 +33,11 @@ def ingest(
                 "kinesis:GetShardIterator",
                 "kinesis:ListShards",
             ],
-            [account.stream(dataset) for dataset in datasets],
+            [c.stream.arn or account.stream(c.dataset) for c in group],
         ),
-        # Spark removes old files of its checkpoint, a losing attempt those that it wrote.
+        *([allow("OtherAccounts", ["sts:AssumeRole"], sorted(roles))] if roles else []),
         *objects(account, "ledger", *own, write=True),
-        allow(
-            "Checkpoints",
-            ["s3:DeleteObject"],
-            [f"{account.bucket('ledger')}/{dataset}/checkpoint/*" for dataset in datasets],
-        ),
+        # A losing attempt removes the files that it wrote.
         *objects(account, "bronze", *own, write=True, delete=True),
         tables(account, "bronze", *datasets, write=True),
         *use_keys(keys, read=["inbound"], write=["bronze", "operations"]),

@@ -31,6 +31,8 @@ SCRIPTS: Final[dict[str, str]] = {
 class Release:
     """Keys in the artifacts bucket, and the content of each."""
 
+    name: str
+    """Of the whole: another one where any of its content differs."""
     content: Mapping[str, bytes]
     contracts: str
     """Key prefix below which the contracts and ``marts/<mart>.sql`` lie; ends in a slash."""
@@ -66,7 +68,8 @@ def make_release(contracts: Contracts, requirements: str | None) -> Release:
         body = _read(ROOT / requirements)
         requirements_key = f"code/{_digest(body)}/requirements.txt"
         content[requirements_key] = body
-    return Release(content, folder, library_key, scripts, requirements_key)
+    name = _digest(*(part for key in sorted(content) for part in (key.encode(), content[key])))
+    return Release(name, content, folder, library_key, scripts, requirements_key)
 
 
 def library_zip(package: Path) -> bytes:

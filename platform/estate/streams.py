@@ -1,4 +1,4 @@
-"""The Kinesis streams: one for every contract whose source is a stream."""
+"""The Kinesis streams: one for every contract whose source is a stream of the estate's own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Streams(pulumi.ComponentResource):
     ) -> None:
         super().__init__("lakehouse:estate:Streams", "streams")
         self.names: dict[str, pulumi.Output[str]] = {}
-        for contract in contracts:
+        for contract in (c for c in contracts if c.stream.arn is None):
             stream = aws.kinesis.Stream(
                 contract.dataset,
                 name=naming.stream(config.prefix, contract.dataset),

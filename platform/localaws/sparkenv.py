@@ -21,26 +21,8 @@ from localaws.java import java_home
 PACKAGES = (
     "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0",
     "org.apache.iceberg:iceberg-aws-bundle:1.11.0",
-    "org.apache.hadoop:hadoop-aws:3.4.2",
-    "software.amazon.awssdk:s3-transfer-manager:2.44.4",
 )
-"""What Glue 6.0 has on board: Iceberg 1.11 on Spark 4.1 and S3A for checkpoints."""
-
-# The aws bundle above has the whole SDK inside; S3A only misses the transfer manager.
-_IN_BUNDLE = (
-    "annotations apache-client arns auth aws-core aws-xml-protocol bundle checksums checksums-spi "
-    "crt-core endpoints-spi http-auth http-auth-aws http-auth-aws-eventstream http-auth-spi "
-    "http-client-spi identity-spi json-utils metrics-spi netty-nio-client profiles protocol-core "
-    "regions retries retries-spi s3 sdk-core third-party-jackson-core utils"
-)
-_EXCLUDES = (
-    *(f"software.amazon.awssdk:{name}" for name in _IN_BUNDLE.split()),
-    "org.reactivestreams:reactive-streams",
-    "org.slf4j:slf4j-api",
-    "org.wildfly.openssl:wildfly-openssl",
-    "software.amazon.awssdk.crt:aws-crt",
-    "software.amazon.s3.analyticsaccelerator:analyticsaccelerator-s3",
-)
+"""What Glue 6.0 has on board: Iceberg 1.11 on Spark 4.1."""
 
 
 def cache_dir(env: Mapping[str, str] = os.environ) -> Path:
@@ -72,7 +54,7 @@ def launch_env(cache: Path | None = None) -> dict[str, str]:
 def jars(cache: Path | None = None) -> list[Path]:
     """The jars of PACKAGES: resolved through Ivy on the first call, then from the cache."""
     root = cache or cache_dir()
-    wanted = hashlib.sha256("\n".join((*PACKAGES, *_EXCLUDES)).encode()).hexdigest()[:12]
+    wanted = hashlib.sha256("\n".join(PACKAGES).encode()).hexdigest()[:12]
     folder = root / "jars" / wanted
     if not folder.is_dir():
         with _locked(root / "jars.lock"):
@@ -90,7 +72,6 @@ def _resolve(root: Path, folder: Path) -> None:
                 spark_home() / "bin" / "spark-submit",
                 "--master=local[1]",
                 f"--packages={','.join(PACKAGES)}",
-                f"--exclude-packages={','.join(_EXCLUDES)}",
                 f"--conf=spark.jars.ivy={scratch}/ivy",
                 nothing,
             ],
@@ -142,8 +123,4 @@ def local_conf(emulator_url: str, glue_url: str, region: str = "us-east-1") -> d
         f"{catalog}.s3.endpoint": emulator_url,
         f"{catalog}.s3.path-style-access": "true",
         f"{catalog}.client.region": region,
-        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
-        "spark.hadoop.fs.s3a.endpoint": emulator_url,
-        "spark.hadoop.fs.s3a.endpoint.region": region,
-        "spark.hadoop.fs.s3a.path.style.access": "true",
     }

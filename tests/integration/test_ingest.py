@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,17 +15,19 @@ import pytest
 
 from lakehouse import ingest
 from lakehouse.aws import Aws
-from lakehouse.contract import Contracts
-from lakehouse.errors import EstateError
-from lakehouse.kinesis import Stream, StreamPlanner
-from lakehouse.ledger import Limits, Position
-from lakehouse.loads import Loads
+from lakehouse.contract import Contracts, StreamSource
+from lakehouse.errors import EstateError, LakehouseError
+from lakehouse.kinesis import Stream
+from lakehouse.ledger import Limits
+from lakehouse.loads import LoadReport, Loads
+from lakehouse.odcs import load_contracts
+from lakehouse.streamplan import StreamPlanner
 from lakehouse.tables import load_table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-TRIM = Position("trim_horizon")
+ROOT = Path(__file__).parents[2]
 
 
 def flight(number: int, **change: object) -> bytes:
@@ -76,8 +80,8 @@ def flights(aws: Aws, contracts: Contracts) -> Loads:
 
 
 @pytest.fixture
-def planner(aws: Aws) -> StreamPlanner:
-    return StreamPlanner(Stream(aws, "flights"), TRIM, Limits(records=1000))
+def planner(aws: Aws, contracts: Contracts) -> StreamPlanner:
+    return StreamPlanner(Stream.of(aws, contracts["flights"]), limits=Limits(records=1000))
 
 
 def test_a_stream_lands_in_loads_with_its_rejects(
@@ -121,8 +125,7 @@ def test_an_unfinished_load_is_carried_out_by_the_next_driver(
 def test_a_missing_stream_is_said(aws: Aws, contracts: Contracts) -> None:
     elsewhere = msgspec.structs.replace(aws, prefix="nowhere")
     with pytest.raises(EstateError, match="no stream nowhere-flights"):
-        Stream(elsewhere, "flights").retention()
-    assert "flights" in contracts
+        Stream.of(elsewhere, contracts["flights"]).retention()
 
 
 def put(aws: Aws, key: str, body: bytes) -> None:
@@ -156,22 +159,56 @@ def test_pages_of_a_pull_land_as_their_records(aws: Aws, contracts: Contracts) -
     assert bronze(aws, "weather")["temp"].to_pylist() == [0.0, 1.0, 2.0, 3.0, 4.0]
 
 
-def test_spark_drains_the_stream_and_starts_again_without_its_checkpoint(
+def test_spark_drains_the_stream_and_goes_on_where_the_ledger_stands(
     spark: SparkSession, aws: Aws, contracts: Contracts
 ) -> None:
-    from lakehouse.stream import LoadsSource, StreamOptions, drain, start_query
+    from lakehouse.stream import IngestQuery, LoadsSource, StreamOptions
 
     spark.dataSource.register(LoadsSource)
-    options = StreamOptions(aws, contracts["flights"])
+    done: list[LoadReport] = []
     ingest.open_loads(aws, contracts["flights"])
     before = bronze(aws, "flights").num_rows
-    send(aws, [flight(n) for n in range(700)])
-    drain(start_query(spark, options, trigger_seconds=0))
-    assert bronze(aws, "flights").num_rows == before + 700
-    _forget_checkpoint(aws)
-    send(aws, [flight(n) for n in range(300)])
-    drain(start_query(spark, options, trigger_seconds=0))
-    assert bronze(aws, "flights").num_rows == before + 1000
+    for sent, expected in ((700, 700), (300, 1000)):
+        send(aws, [flight(n) for n in range(sent)])
+        query = IngestQuery(spark, StreamOptions(aws, contracts["flights"]), done.append)
+        query.start()
+        assert query.drain() == {"loads": query.loads_done}
+        assert bronze(aws, "flights").num_rows == before + expected
+    assert sum(report.good for report in done) == 1000
+
+
+def test_a_query_ends_between_two_loads(
+    spark: SparkSession, aws: Aws, contracts: Contracts
+) -> None:
+    from lakehouse.stream import IngestQuery, LoadsSource, StreamOptions
+
+    spark.dataSource.register(LoadsSource)
+    published = threading.Event()
+    query = IngestQuery(
+        spark, StreamOptions(aws, contracts["flights"]), lambda _: published.set(), 0.0
+    )
+    send(aws, [flight(n) for n in range(10)])
+    query.start()
+    assert published.wait(60)
+    assert query.alive
+    query.end(seconds=30)
+    assert not query.alive
+    assert ingest.open_loads(aws, contracts["flights"]).progress().pending is None
+
+
+def test_a_query_that_cannot_run_says_why(spark: SparkSession, aws: Aws) -> None:
+    from lakehouse.stream import IngestQuery, LoadsSource, StreamOptions
+
+    contract = load_contracts(ROOT / "quality" / "contracts")["flights"]
+    elsewhere = msgspec.structs.replace(
+        contract,
+        stream=StreamSource(arn="arn:aws:kinesis:us-east-1:000000000000:stream/nowhere"),
+    )
+    spark.dataSource.register(LoadsSource)
+    query = IngestQuery(spark, StreamOptions(aws, elsewhere), lambda _: None)
+    query.start()
+    with pytest.raises(LakehouseError, match=r"^no stream nowhere; deploy the estate"):
+        query.drain()
 
 
 def test_spark_lands_files(spark: SparkSession, aws: Aws, contracts: Contracts) -> None:
@@ -179,11 +216,3 @@ def test_spark_lands_files(spark: SparkSession, aws: Aws, contracts: Contracts) 
     put(aws, "planes/bad.csv", b"a,b\n1,2\n")
     assert len(ingest.land(aws, planes, ingest.on_spark(spark, aws, planes))) == 1
     assert codes(bronze(aws, "planes")) == {"header": 1}
-
-
-def _forget_checkpoint(aws: Aws) -> None:
-    s3: Any = aws.client("s3")
-    found = s3.list_objects_v2(Bucket=aws.bucket("ledger"), Prefix="flights/checkpoint/")
-    assert found["KeyCount"] > 0
-    for item in found["Contents"]:
-        s3.delete_object(Bucket=aws.bucket("ledger"), Key=item["Key"])

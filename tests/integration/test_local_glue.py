@@ -34,7 +34,6 @@ MAKES_A_TABLE = f"""
     run = arguments["--JOB_RUN_ID"]
     spark.sql(f"INSERT INTO lake.silver.{{name}} VALUES ({{double(21)}}, '{{run}}')")
     row = spark.table(f"lake.silver.{{name}}").first()
-    spark.range(1).write.parquet("s3://{BUCKET}/checkpoint-like")
     print(row["id"], spark.conf.get("spark.test.one"), spark.conf.get("spark.test.two"))
 """
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
+import msgspec
 import pytest
 
 from estate import policies
@@ -11,13 +12,27 @@ from estate.account import Account
 from estate.grants import POLICY_LIMIT, Statement, policy
 from estate.keys import KEYS, key_policy
 from estate.lake import bucket_policy
+from estate.release import ROOT
+from lakehouse.contract import Contract, StreamSource
 from lakehouse.errors import EstateError
+from lakehouse.odcs import load_contracts
 
 ACCOUNT = Account("acme", "aws", "eu-west-1", "123456789012")
 ARNS = {name: f"arn:aws:kms:eu-west-1:123456789012:key/{name}" for name in KEYS}
+FLIGHTS = load_contracts(ROOT / "quality" / "contracts")["flights"]
+PARTNER = StreamSource(
+    arn="arn:aws:kinesis:eu-west-1:999999999999:stream/partner",
+    role="arn:aws:iam::999999999999:role/reader",
+)
+
+
+def streamed(*datasets: str, stream: StreamSource = FLIGHTS.stream) -> list[Contract]:
+    return [msgspec.structs.replace(FLIGHTS, dataset=name, stream=stream) for name in datasets]
+
+
 ROLES = {
     "ingest-main": policies.ingest(
-        ACCOUNT, ARNS, "ingest-main", ["flights", "tracks"], environment=True
+        ACCOUNT, ARNS, "ingest-main", streamed("flights", "tracks"), environment=True
     ),
     "land": policies.land(ACCOUNT, ARNS, "land", environment=True),
     "promote": policies.promote(ACCOUNT, ARNS, "promote", environment=True),
@@ -48,7 +63,6 @@ def grants() -> Iterator[tuple[str, Statement]]:
         ("ingest-main", "kinesis:GetRecords", ACCOUNT.stream("flights")),
         ("ingest-main", "s3:PutObject", ACCOUNT.bucket("bronze") + "/flights/data/a.parquet"),
         ("ingest-main", "s3:PutObject", ACCOUNT.bucket("ledger") + "/flights/plans/1.json"),
-        ("ingest-main", "s3:DeleteObject", ACCOUNT.bucket("ledger") + "/flights/checkpoint/x"),
         ("ingest-main", "glue:UpdateTable", ACCOUNT.arn("glue", "table/bronze/flights")),
         ("land", "s3:GetObjectVersion", ACCOUNT.bucket("landing") + "/weather/1.json"),
         ("land", "s3:ListBucketVersions", ACCOUNT.bucket("landing")),
@@ -120,7 +134,7 @@ def test_statement_ids_are_unique_in_a_policy(role: str) -> None:
 
 
 def test_a_policy_that_iam_would_refuse_for_its_size_is_refused_here() -> None:
-    many = [f"dataset_number_{n}" for n in range(60)]
+    many = streamed(*(f"dataset_number_{n}" for n in range(60)))
     statements = policies.ingest(ACCOUNT, ARNS, "ingest-main", many, environment=True)
 
     with pytest.raises(EstateError, match=f"IAM takes {POLICY_LIMIT}: give some of its datasets"):
@@ -128,10 +142,20 @@ def test_a_policy_that_iam_would_refuse_for_its_size_is_refused_here() -> None:
 
 
 def test_a_group_may_have_twenty_streams() -> None:
-    many = [f"dataset_number_{n}" for n in range(20)]
+    many = streamed(*(f"dataset_number_{n}" for n in range(20)))
     statements = policies.ingest(ACCOUNT, ARNS, "ingest-main", many, environment=True)
 
     assert len(policy("acme-ingest-main", statements)) <= POLICY_LIMIT
+
+
+def test_another_accounts_stream_is_read_under_its_role_and_no_other() -> None:
+    group = [*streamed("flights"), *streamed("partner", stream=PARTNER)]
+    statements = policies.ingest(ACCOUNT, ARNS, "ingest-main", group, environment=True)
+
+    (streams,) = [s for s in statements if s["Sid"] == "Streams"]
+    assert streams["Resource"] == [ACCOUNT.stream("flights"), PARTNER.arn]
+    (assume,) = [s for s in statements if "sts:AssumeRole" in s["Action"]]
+    assert assume["Resource"] == [PARTNER.role]
 
 
 def test_only_services_of_this_account_may_take_a_role() -> None:
@@ -147,14 +171,7 @@ def test_cloudwatch_logs_may_use_the_key_of_the_jobs_logs_and_no_other() -> None
     assert [name for name, text in users.items() if "logs.eu-west-1" in text] == ["operations"]
 
 
-def test_plans_claims_and_verdicts_cannot_be_overwritten_but_a_checkpoint_can() -> None:
-    (_, ledger) = bucket_policy(ACCOUNT, "ledger")["Statement"]
-    (_, verdicts) = bucket_policy(ACCOUNT, "verdicts")["Statement"]
-
-    def refused(statement: Statement, arn: str) -> bool:
-        return any(fnmatchcase(arn, pattern) for pattern in statement["Resource"])
-
-    at = ACCOUNT.bucket("ledger") + "/flights"
-    assert all(refused(ledger, f"{at}/{k}") for k in ("ledger.json", "plans/1", "claims/1/0"))
-    assert not refused(ledger, f"{at}/checkpoint/offsets/1")
-    assert refused(verdicts, ACCOUNT.bucket("verdicts") + "/dataset=flights/1.json")
+def test_entries_of_the_ledger_and_verdicts_cannot_be_overwritten() -> None:
+    for purpose in ("ledger", "verdicts"):
+        (_, written_once) = bucket_policy(ACCOUNT, purpose)["Statement"]
+        assert written_once["Resource"] == [f"{ACCOUNT.bucket(purpose)}/*"]

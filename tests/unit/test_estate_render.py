@@ -19,6 +19,7 @@ from localaws.handlers import HANDLERS, LACKING
 
 CONTRACTS = ROOT / "quality" / "contracts"
 STACKS = ("local", "dev", "staging", "prod")
+_RELEASE = r"(contracts/|release': ')[0-9a-f]{16}"
 HOLDS_DATA = {
     "aws:s3/bucket:Bucket",
     "aws:kinesis/stream:Stream",
@@ -197,7 +198,16 @@ def test_what_holds_data_is_protected_unless_the_stack_is_disposable(
 
 
 def test_objects_of_earlier_releases_stay(estate: list[Recorded]) -> None:
-    assert all(r.retain for r in of(estate, "BucketObjectv2").values())
+    objects = of(estate, "BucketObjectv2")
+    assert [name for name, r in objects.items() if not r.retain] == ["wanted-release"]
+
+
+def test_the_wanted_release_is_the_one_that_the_streaming_jobs_are_told(
+    estate: list[Recorded],
+) -> None:
+    wanted = of(estate, "BucketObjectv2")["wanted-release"].inputs["contentBase64"]
+    told = [r.inputs["defaultArguments"].get("--release") for r in of(estate, "Job").values()]
+    assert set(told) == {base64.b64decode(wanted).decode(), None}
 
 
 def test_stacks_differ_in_values_and_have_the_same_parts(
@@ -240,7 +250,7 @@ def test_a_new_contract_adds_its_stream_and_its_file(
     def settled(estate: Sequence[Recorded]) -> dict[tuple[str, str], object]:
         """Everything but the release, whose keys are made of its content."""
         return {
-            (r.type, r.name): re.sub(r"contracts/[0-9a-f]{16}", "contracts/-", repr(r))
+            (r.type, r.name): re.sub(_RELEASE, r"\1-", repr(r))
             for r in estate
             if not r.type.endswith(":BucketObjectv2")
         }

@@ -1,0 +1,31 @@
+"""Which release of the code a deployment wants to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from lakehouse.aws import Aws
+
+WANTED_KEY: Final = "code/wanted"
+"""Object in the artifacts bucket that holds the name of the wanted release; a deploy writes it."""
+
+
+def another_wanted(aws: Aws, running: str) -> Callable[[], str | None]:
+    """Asks whether another release than the running one is wanted; the reason to end, if so.
+
+    A job that was not told its release, or a deployment without a wanted one, runs on.
+    """
+
+    def ask() -> str | None:
+        s3 = aws.client("s3")
+        try:
+            answer = s3.get_object(Bucket=aws.bucket("artifacts"), Key=WANTED_KEY)
+        except s3.exceptions.NoSuchKey:
+            return None
+        wanted = answer["Body"].read().decode().strip()
+        if not running or wanted == running:
+            return None
+        return f"release {wanted} is wanted, this is {running}"
+
+    return ask

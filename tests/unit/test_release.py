@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import pytest
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+
+from lakehouse.aws import Aws
+from lakehouse.release import another_wanted
+
+
+@pytest.mark.parametrize(
+    ("wanted", "running", "why"),
+    [
+        ("2", "1", "release 2 is wanted, this is 1"),
+        ("1\n", "1", None),
+        ("2", "", None),
+        (None, "1", None),
+    ],
+)
+def test_a_job_ends_only_for_another_release(
+    wanted: str | None, running: str, why: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client: Any = boto3.client(
+        "s3", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    monkeypatch.setattr(Aws, "client", lambda *_: client)
+    with Stubber(client) as stub:
+        if wanted is None:
+            stub.add_client_error("get_object", "NoSuchKey")
+        else:
+            asked = {"Bucket": "acme-artifacts", "Key": "code/wanted"}
+            body = _body(wanted.encode())
+            stub.add_response("get_object", {"Body": body}, asked)
+        assert another_wanted(Aws("acme", "eu-west-1"), running)() == why
+
+
+def _body(content: bytes) -> StreamingBody:
+    import io
+
+    return StreamingBody(io.BytesIO(content), len(content))
