@@ -30,9 +30,9 @@ class Aws(msgspec.Struct, frozen=True):
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         return cls(prefix, region or "us-east-1")
 
-    def client(self, service: str) -> Any:
-        """The process's one boto3 client of a service."""
-        return _client(service, self.region)
+    def client(self, service: str, role: str | None = None) -> Any:
+        """The process's one boto3 client of a service, under a role where one is named."""
+        return _client(service, self.region, role)
 
     def catalog(self) -> Catalog:
         """The process's one PyIceberg catalog over Glue."""
@@ -60,7 +60,7 @@ def endpoint(service: str) -> str | None:
 
 # Building a client costs about 0.3 s, and a Spark worker serves many tasks.
 @functools.cache
-def _client(service: str, region: str) -> Any:
+def _client(service: str, region: str, role: str | None = None) -> Any:
     import boto3
     from botocore.config import Config
 
@@ -71,7 +71,28 @@ def _client(service: str, region: str) -> Any:
         max_pool_connections=32,
         s3={"addressing_style": "path"} if endpoint("s3") else {},
     )
-    return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]  # the service is known at run time only
+    session = boto3.Session() if role is None else _assumed(role, region)
+    return session.client(service, region_name=region, config=config)  # type: ignore[call-overload]  # the service is known at run time only
+
+
+def _assumed(role: str, region: str) -> Any:
+    """A session under a role; its credentials are renewed before they end."""
+    import boto3
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+    from botocore.session import get_session
+
+    session = get_session()
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=session.create_client,
+        source_credentials=session.get_credentials(),
+        role_arn=role,
+        extra_args={"RoleSessionName": "lakehouse"},
+    )
+    renewed = DeferredRefreshableCredentials(
+        method="assume-role", refresh_using=fetcher.fetch_credentials
+    )
+    setattr(session, "_credentials", renewed)  # noqa: B010 - botocore has no public way in
+    return boto3.Session(botocore_session=session, region_name=region)
 
 
 @functools.cache

@@ -67,9 +67,9 @@ class BronzeWriter:
         payloads: Sequence[bytes],
         source: str,
         sequences: Sequence[str] | str,
-        indexes: Sequence[int] | int,
+        indexes: pa.Array | int,
         partition_keys: Sequence[str | None] | None,
-        arrived_at: Sequence[datetime] | datetime,
+        arrived_at: pa.Array | datetime,
     ) -> None:
         """Append deliveries of one source; a single value stands for all rows.
 
@@ -89,9 +89,9 @@ class BronzeWriter:
             "_payload": pa.array(payloads, pa.binary()),
             "_source": _repeat(source, count, pa.string()),
             "_sequence": _fill(sequences, count, pa.string()),
-            "_index": pa.array(
-                range(indexes, indexes + count) if isinstance(indexes, int) else indexes, pa.int64()
-            ),
+            "_index": pa.array(range(indexes, indexes + count), pa.int64())
+            if isinstance(indexes, int)
+            else indexes,
             "_partition_key": pa.nulls(count, pa.string())
             if partition_keys is None
             else pa.array(partition_keys, pa.string()),
@@ -225,8 +225,9 @@ def _repeat(value: Any, count: int, kind: pa.DataType) -> pa.Array:
 
 
 def _fill(value: Any, count: int, kind: pa.DataType) -> pa.Array:
-    single = isinstance(value, str | datetime)
-    return _repeat(value, count, kind) if single else pa.array(value, kind)
+    if isinstance(value, str | datetime):
+        return _repeat(value, count, kind)
+    return value if isinstance(value, pa.Array) else pa.array(value, kind)
 
 
 def _reject_column(rejects: Sequence[Reject | None], bad: int) -> pa.Array:

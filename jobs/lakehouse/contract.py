@@ -55,15 +55,30 @@ class Partition(msgspec.Struct, frozen=True):
     transform: Transform
 
 
-class FileFormat(msgspec.Struct, frozen=True, kw_only=True):
+class FileFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a payload or file is written."""
 
-    type: Literal["json", "ndjson", "csv"]
+    type: Literal["json", "ndjson", "csv", "avro"]
     delimiter: str = ","
     encoding: str = "utf-8"
     nulls: tuple[str, ...] = ("",)
     records: str | None = None
     """Key under which a JSON document holds its list of records; None: the document is the list."""
+    compression: Literal["gzip", "zlib"] | None = None
+    """What each record of a stream is compressed with."""
+    schema: str | None = None
+    """Writer schema of Avro without a header, as JSON; None: the header names it."""
+
+
+class StreamSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a dataset's stream is and where its first load begins."""
+
+    arn: str | None = None
+    """Another account's stream; None: the estate's own."""
+    role: str | None = None
+    """ARN of the role to read it under."""
+    start: str = "trim_horizon"
+    """``trim_horizon``, ``latest`` (the instant of the first plan) or an RFC 3339 instant."""
 
 
 class Sla(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +97,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[Field, ...]
     source: SourceKind
     format: FileFormat
+    stream: StreamSource = StreamSource()
     group: str = "main"
     event_time: str | None = None
     deduplicate: Deduplicate

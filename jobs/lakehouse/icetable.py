@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from botocore.exceptions import HTTPClientError
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from pyiceberg.table import Table
+from pyiceberg.table.update.snapshot import ExpireSnapshots
 
 from lakehouse.bronze import data_file
 from lakehouse.errors import PublishConflictError
@@ -15,6 +16,11 @@ from lakehouse.loads import TableState
 
 LOAD = "lakehouse.load"
 LEDGER = "lakehouse.ledger"
+KEPT_SNAPSHOTS = 100
+"""Newest snapshots that a commit leaves in the metadata, which would grow with every load.
+
+The files of those forgotten stay for whoever reads them, until maintenance removes orphans.
+"""
 
 
 class IcebergLoadTable:
@@ -39,9 +45,13 @@ class IcebergLoadTable:
         properties = {LOAD: str(becomes.load), LEDGER: becomes.ledger or ""}
         try:
             with self.table.transaction() as transaction:
-                with transaction.update_snapshot(properties).fast_append() as append:
+                with transaction.update_snapshot(properties).merge_append() as append:
                     for file in files:
                         append.append_data_file(data_file(self.table, file))
+                forgotten = _old_snapshots(self.table)
+                if forgotten:
+                    with ExpireSnapshots(transaction) as expire:
+                        expire.by_ids(forgotten)
                 transaction.set_properties(properties)
         except CommitFailedException as error:
             raise PublishConflictError(f"the catalog refused the commit: {error}") from error
@@ -49,6 +59,13 @@ class IcebergLoadTable:
             raise PublishConflictError(
                 f"the commit got no answer ({error}); the table is read to see if it took effect"
             ) from error
+
+
+def _old_snapshots(table: Table) -> list[int]:
+    """The snapshots beyond the newest, but those that a branch or tag holds."""
+    held = {ref.snapshot_id for ref in table.metadata.refs.values()}
+    newest_first = sorted(table.metadata.snapshots, key=lambda s: s.sequence_number or 0)[::-1]
+    return [s.snapshot_id for s in newest_first[KEPT_SNAPSHOTS:] if s.snapshot_id not in held]
 
 
 def _state(table: Table) -> TableState:

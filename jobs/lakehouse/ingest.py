@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,16 @@ import msgspec
 from pyiceberg.table import Table
 
 from lakehouse.aws import Aws
+from lakehouse.bronze import BronzeWriter
 from lakehouse.contract import Contract
+from lakehouse.decode import RowDecoder
 from lakehouse.icetable import IcebergLoadTable
-from lakehouse.kinesis import Stream, StreamAttempt
+from lakehouse.kinesis import Stream
 from lakehouse.landing import LandingAttempt, LandingPlanner
 from lakehouse.ledger import Claim, Ledger, Plan
-from lakehouse.loads import Attempt, Loads, work
+from lakehouse.loads import Attempt, LoadReport, Loads, log_load, work
 from lakehouse.store import S3Store
+from lakehouse.streamread import BronzeSink, StreamAttempt
 from lakehouse.tables import ensure_table
 
 if TYPE_CHECKING:
@@ -34,24 +38,41 @@ def open_ledger(aws: Aws, dataset: str) -> Ledger:
     return Ledger(S3Store(aws.client("s3"), aws.bucket("ledger"), ""), dataset)
 
 
-def open_loads(aws: Aws, contract: Contract, clock: Callable[[], datetime] = utc_now) -> Loads:
+def open_loads(
+    aws: Aws,
+    contract: Contract,
+    clock: Callable[[], datetime] = utc_now,
+    observe: Callable[[LoadReport], None] = log_load,
+) -> Loads:
     """The loads of a dataset over its bronze table, which is made or evolved here."""
     table = IcebergLoadTable(ensure_table(aws, contract, "bronze"))
-    return Loads(open_ledger(aws, contract.dataset), table, clock)
+    return Loads(open_ledger(aws, contract.dataset), table, clock, observe)
 
 
-def work_on(aws: Aws, contract: Contract, plan: Plan, part: int) -> Claim:
+def work_on(
+    aws: Aws, contract: Contract, plan: Plan, part: int, *, accept_loss: bool = False
+) -> Claim:
     """The claim of one part, made where this is called: in a Spark task or on the driver."""
     ledger = open_ledger(aws, contract.dataset)
 
     def attempt() -> Attempt:
         table = _worker_table(aws, contract.dataset, contract.version)
         if plan.parts[part].shards:
-            stream = Stream(aws, contract.dataset)
-            return StreamAttempt(stream, table, contract, plan, part)
+            writer = BronzeWriter(table, contract, plan, part)
+            sink = BronzeSink(RowDecoder(contract), writer)
+            stream = Stream.of(aws, contract)
+            return StreamAttempt(
+                stream, sink, plan, part, ahead=_fetchers(), accept_loss=accept_loss
+            )
         return LandingAttempt(aws, table, contract, plan, part)
 
     return work(ledger, plan.load, part, attempt)
+
+
+@functools.cache
+def _fetchers() -> Executor:
+    """The threads that fetch ahead: one a shard is enough, and one may still be on the last."""
+    return ThreadPoolExecutor(max_workers=4, thread_name_prefix="fetch")
 
 
 # A worker serves many tasks and needs of the table only its columns and location, which change with

@@ -85,13 +85,15 @@ class StreamState(msgspec.Struct, frozen=True):
 
     ``positions`` of the open shards; ``finished`` shards as long as the stream may still list them;
     ``initial`` is where a shard begins that nobody has read; ``through`` is the time up to which
-    everything that arrived was read, None before the first load.
+    everything that arrived was read, None while that is not known. It stands still while the state
+    is ``childless``: a finished shard's children are not listed yet.
     """
 
     positions: Mapping[str, Position]
     finished: tuple[str, ...]
     initial: Position
     through: datetime | None = None
+    childless: bool = False
 
 
 class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -102,6 +104,8 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     parts: tuple[Part, ...]
     limits: Limits = Limits()
     stream: StreamState | None = None
+    accepted_loss: str = ""
+    """What somebody let go, where the stream had lost it before it was planned."""
 
 
 class ClaimedFile(msgspec.Struct, frozen=True):
@@ -133,7 +137,11 @@ class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
     payload_bytes: int
     shards: tuple[ShardEnd, ...] = ()
     through: datetime | None = None
-    """The time up to which everything that arrived was read."""
+    """The time up to which everything that arrived was read; None: no later than before."""
+    seconds: float = 0.0
+    """How long reading and writing took."""
+    accepted_loss: str = ""
+    """What somebody let go, where the stream had lost it before it was read."""
 
     @property
     def records(self) -> int:
@@ -149,15 +157,17 @@ class Ledger:
     ) -> None:
         self._store = store
         self._sleep = sleep
+        self._identity: str | None = None
         self.dataset = dataset
 
     def identity(self) -> str:
         """The ledger's id, made at the first call by whoever comes first."""
-        body = self._once(
-            f"{self.dataset}/ledger.json", lambda: msgspec.json.encode({"id": uuid.uuid4().hex})
-        )
-        identity: str = msgspec.json.decode(body)["id"]
-        return identity
+        if self._identity is None:
+            body = self._once(
+                f"{self.dataset}/ledger.json", lambda: msgspec.json.encode({"id": uuid.uuid4().hex})
+            )
+            self._identity = str(msgspec.json.decode(body)["id"])
+        return self._identity
 
     def plan(self, load: int) -> Plan | None:
         """The plan of a load, None when there is none yet."""

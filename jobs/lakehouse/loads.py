@@ -8,7 +8,8 @@ takes files under compare-and-swap.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -60,24 +61,66 @@ class Progress(msgspec.Struct, frozen=True):
     next_load: int
 
 
+class LoadReport(msgspec.Struct, frozen=True):
+    """A load that is done: what it held, how far the stream is read, what it cost in seconds."""
+
+    dataset: str
+    load: int
+    parts: int
+    good: int
+    rejected: Mapping[str, int]
+    """Rejects by reason code."""
+    payload_bytes: int
+    behind_ms: Mapping[str, int]
+    """MillisBehindLatest by open shard."""
+    through: datetime | None
+    stage_seconds: float
+    """Of the slowest part."""
+    publish_seconds: float
+    seconds: float
+    """From plan to published."""
+    accepted_loss: str = ""
+
+
+def accepted_loss(plan: Plan, claims: Sequence[Claim]) -> str:
+    """What somebody let go in a load, empty when nothing."""
+    return "; ".join(s for s in (plan.accepted_loss, *(c.accepted_loss for c in claims)) if s)
+
+
+def log_load(report: LoadReport) -> None:
+    """One structured line a load."""
+    log.info("load", **msgspec.structs.asdict(report))
+
+
 Executor = Callable[[Plan], Iterable[Claim]]
 """Works on the parts of a plan, somewhere, and gives their claims."""
 
 
 class Loads:
-    """The loads of one dataset."""
+    """The loads of one dataset; ``observe`` is told of each that is done."""
 
     def __init__(
-        self, ledger: Ledger, table: LoadTable, clock: Callable[[], datetime], attempts: int = 10
+        self,
+        ledger: Ledger,
+        table: LoadTable,
+        clock: Callable[[], datetime],
+        observe: Callable[[LoadReport], None] = log_load,
+        attempts: int = 10,
     ) -> None:
         self.ledger = ledger
         self._table = table
         self._clock = clock
+        self._observe = observe
         self._attempts = attempts
+        self._settled: tuple[list[int], Progress] | None = None
 
     def progress(self) -> Progress:
         """Where the dataset stands now, by the ledger and the table alone."""
         published = self._state().load
+        planned = self.ledger.plans_after(published)
+        # Entries never change, so where nothing was unfinished and nothing came, nothing is read.
+        if self._settled is not None and self._settled[0] == [published, *planned]:
+            return self._settled[1]
         previous = self.ledger.plan(published) if published >= 0 else None
         if published >= 0 and previous is None:
             raise LedgerError(
@@ -85,17 +128,19 @@ class Loads:
                 "does not know; was the ledger bucket emptied? Restore it before going on"
             )
         claims = tuple(self.ledger.claims(previous) or ()) if previous else ()
-        for load in self.ledger.plans_after(published):
+        for load in planned:
             plan = self.ledger.plan(load)
             made = self.ledger.claims(plan) if plan else None
             if plan is not None and (made is None or any(c.records for c in made)):
                 return Progress(plan, previous, claims, load)
             previous, claims = plan, tuple(made or ())
-        return Progress(None, previous, claims, previous.load + 1 if previous else 0)
+        progress = Progress(None, previous, claims, previous.load + 1 if previous else 0)
+        self._settled = ([published, *planned], progress)
+        return progress
 
-    def plan(self, planner: Planner) -> Plan | None:
+    def plan(self, planner: Planner, progress: Progress | None = None) -> Plan | None:
         """The load to carry out: an unfinished one, whoever planned it, else a new one."""
-        progress = self.progress()
+        progress = progress or self.progress()
         if progress.pending is not None:
             return progress.pending
         plan = planner.next_plan(
@@ -111,24 +156,32 @@ class Loads:
         """
         plan = self.ledger.plan(load)
         claims = self.ledger.claims(plan) if plan else None
-        if claims is None:
+        if plan is None or claims is None:
             raise LedgerError(
                 f"load {load} of {self.ledger.dataset} cannot be published: "
                 f"{'it was never planned' if plan is None else 'a part of it is not claimed yet'}"
             )
         files = [file for claim in claims for file in claim.files]
-        if not files:
+        began = self._clock()
+        if files and not self._append(load, files):
             return False
+        self._observe(self._report(plan, claims, began))
+        return bool(files)
+
+    def _append(self, load: int, files: Sequence[ClaimedFile]) -> bool:
+        tried = False
         for _ in range(self._attempts):
             seen = self._state()
             if seen.load >= load:
-                return False
+                # After a commit without an answer, it was most likely that one.
+                return tried
             self._check_between(seen.load, load)
             becomes = TableState(load, self.ledger.identity())
             try:
                 self._table.append(seen, files, becomes)
             except PublishConflictError as error:
                 log.info("publish_conflict", dataset=self.ledger.dataset, load=load, why=str(error))
+                tried = True
                 continue
             return True
         raise PublishConflictError(
@@ -141,19 +194,30 @@ class Loads:
         plan = self.plan(planner)
         if plan is None:
             return None
-        claims = list(execute(plan))
+        list(execute(plan))
         self.publish(plan.load)
-        log.info(
-            "load",
+        return plan
+
+    def _report(self, plan: Plan, claims: Sequence[Claim], began: datetime) -> LoadReport:
+        rejected: Counter[str] = Counter()
+        for claim in claims:
+            rejected.update(claim.rejected)
+        through = [claim.through for claim in claims if claim.through is not None]
+        now = self._clock()
+        return LoadReport(
             dataset=self.ledger.dataset,
             load=plan.load,
             parts=len(plan.parts),
-            good=sum(c.good for c in claims),
-            rejected=sum(c.records - c.good for c in claims),
-            payload_bytes=sum(c.payload_bytes for c in claims),
-            seconds=round((self._clock() - plan.made_at).total_seconds(), 3),
+            good=sum(claim.good for claim in claims),
+            rejected=dict(rejected),
+            payload_bytes=sum(claim.payload_bytes for claim in claims),
+            behind_ms={e.shard: e.behind_ms for c in claims for e in c.shards if not e.closed},
+            through=min(through, default=None),
+            stage_seconds=max((claim.seconds for claim in claims), default=0.0),
+            publish_seconds=round((now - began).total_seconds(), 3),
+            seconds=round((now - plan.made_at).total_seconds(), 3),
+            accepted_loss=accepted_loss(plan, claims),
         )
-        return plan
 
     def _state(self) -> TableState:
         state = self._table.state()

@@ -33,9 +33,9 @@ STEP = """
 import sys
 from lakehouse import ingest
 from lakehouse.aws import Aws
-from lakehouse.kinesis import Stream, StreamPlanner
-from lakehouse.ledger import Limits, Position
+from lakehouse.kinesis import Stream
 from lakehouse.odcs import load_contracts
+from lakehouse.streamplan import StreamPlanner
 
 job, dataset, contracts = sys.argv[1:]
 aws = Aws.from_env("lakehouse-local")
@@ -44,7 +44,7 @@ execute = ingest.on_driver(aws, contract)
 if job == "land":
     print(len(ingest.land(aws, contract, execute)))
 else:
-    planner = StreamPlanner(Stream(aws, dataset), Position("trim_horizon"), Limits())
+    planner = StreamPlanner(Stream.of(aws, contract))
     loads = ingest.open_loads(aws, contract)
     print(0 if loads.run(planner, execute) is None else 1)
 """

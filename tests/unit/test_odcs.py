@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from lakehouse.contract import Contracts, Partition
+from lakehouse.contract import Contract, Contracts, Partition, StreamSource
 from lakehouse.errors import ContractError, UnknownDatasetError
 from lakehouse.odcs import load_contracts, parse_contract
 
@@ -108,3 +109,50 @@ def test_a_directory_without_contracts_says_so(tmp_path: Path) -> None:
         load_contracts(tmp_path)
     with pytest.raises(ContractError, match="--contracts DIR"):
         load_contracts(tmp_path / "nowhere")
+
+
+STREAMED = MINIMAL.replace(
+    "value: files}", "value: stream}\n  - {property: stream, value: {ARN, ROLE, START}}"
+)
+GIVEN = {
+    "ARN": "arn: 'arn:aws:kinesis:eu-west-1:123456789012:stream/partner'",
+    "ROLE": "role: 'arn:aws:iam::123456789012:role/reader'",
+    "START": "start: '2026-01-31T00:00:00Z'",
+}
+
+
+def streamed(**changed: str) -> Contract:
+    text = STREAMED
+    for word, given in (GIVEN | changed).items():
+        text = text.replace(word, given)
+    return parse_contract(text, "sensors.yaml")
+
+
+def test_where_a_stream_is_and_begins_is_read() -> None:
+    found = streamed().stream
+    assert found.arn == "arn:aws:kinesis:eu-west-1:123456789012:stream/partner"
+    assert found.role == "arn:aws:iam::123456789012:role/reader"
+    assert found.start == "2026-01-31T00:00:00Z"
+    assert parse_contract(MINIMAL, "sensors.yaml").stream == StreamSource()
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"ARN": "arn: partner"}, "stream.arn 'partner'; expected arn:aws:kinesis:"),
+        ({"START": "start: yesterday"}, "stream.start 'yesterday'; expected trim_horizon, latest"),
+        ({"START": "start: '2026-01-31T00:00:00'"}, "expected trim_horizon, latest or an instant"),
+        ({"START": "begin: latest"}, "unknown field `begin`"),
+    ],
+)
+def test_a_mistake_about_a_stream_is_answered_with_one_line(
+    changed: dict[str, str], says: str
+) -> None:
+    with pytest.raises(ContractError, match=re.escape(says)):
+        streamed(**changed)
+
+
+def test_files_have_no_stream() -> None:
+    text = MINIMAL.replace("value: files}", "value: files}\n  - {property: stream, value: {}}")
+    with pytest.raises(ContractError, match="'stream' is given for source 'files'; remove it"):
+        parse_contract(text, "sensors.yaml")

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from lakehouse.errors import DataLossError
-from lakehouse.kinesis import Page, Stream, StreamPlanner, after_load, first_state, with_children
+from lakehouse.kinesis import Page, Stream
 from lakehouse.ledger import Claim, Plan, Position, ShardEnd, StreamState
+from lakehouse.streamplan import (
+    StreamPlanner,
+    after_load,
+    first_position,
+    first_state,
+    with_children,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TRIM = Position("trim_horizon")
@@ -98,10 +106,29 @@ def test_a_finished_shard_is_not_read_again_while_it_is_listed_and_forgotten_aft
     assert with_children(state, {"b": ()}).finished == ()
 
 
-def test_a_parent_that_vanished_unread_is_loud() -> None:
-    state = StreamState(positions={}, finished=(), initial=TRIM)
-    with pytest.raises(DataLossError, match="shard child continues shard lost"):
-        with_children(state, {"child": ("lost",)})
+def test_a_parent_that_vanished_unread_is_loud_unless_that_is_accepted() -> None:
+    before = StreamState(positions={"a": after("1")}, finished=(), initial=TRIM, through=NOW)
+    stream = FakeStream({"a": (), "child": ("lost",)}, {"a"})
+    claims = [claim(end("a", "2"))]
+    with pytest.raises(DataLossError, match="shard lost of stream s was never read to its end"):
+        StreamPlanner(stream).next_plan(1, plan(before), claims, NOW)
+    made = StreamPlanner(stream, accept_loss=True).next_plan(1, plan(before), claims, NOW)
+    assert made is not None
+    assert made.stream is not None
+    assert made.stream.positions == {"a": after("2"), "child": TRIM}
+    assert made.accepted_loss == "all that was left in lost"
+
+
+def test_a_finished_shard_that_a_late_listing_lacks_is_not_forgotten() -> None:
+    state = StreamState(positions={}, finished=("shard-1", "shard-2"), initial=TRIM)
+    assert with_children(state, {"shard-1": ()}).finished == ("shard-1", "shard-2")
+
+
+def test_a_claim_that_does_not_say_how_far_leaves_the_load_where_it_was() -> None:
+    before = StreamState(positions={}, finished=(), initial=TRIM, through=NOW)
+    later = NOW + timedelta(hours=1)
+    unknown = msgspec.structs.replace(claim(), through=None)
+    assert after_load(before, [claim(through=later), unknown]).through == NOW
 
 
 def test_a_start_at_a_time_holds_for_children_too() -> None:
@@ -111,7 +138,7 @@ def test_a_start_at_a_time_holds_for_children_too() -> None:
 
 
 def test_the_first_load_is_planned_even_when_nothing_has_arrived() -> None:
-    planner = StreamPlanner(FakeStream({"a": (), "b": ()}), TRIM)
+    planner = StreamPlanner(FakeStream({"a": (), "b": ()}))
     made = planner.next_plan(0, None, [], NOW)
     assert made is not None
     assert [s.shard for p in made.parts for s in p.shards] == ["a", "b"]
@@ -119,7 +146,7 @@ def test_the_first_load_is_planned_even_when_nothing_has_arrived() -> None:
 
 def test_nothing_new_makes_no_plan_and_keeps_its_iterators() -> None:
     stream = FakeStream({"a": (), "b": ()})
-    planner = StreamPlanner(stream, TRIM)
+    planner = StreamPlanner(stream)
     state = StreamState(positions={"a": TRIM, "b": TRIM}, finished=(), initial=TRIM, through=NOW)
     for _ in range(5):
         assert planner.next_plan(1, plan(state), [], NOW) is None
@@ -129,21 +156,41 @@ def test_nothing_new_makes_no_plan_and_keeps_its_iterators() -> None:
 
 
 def test_a_quiet_stream_still_gets_a_load_each_quarter_of_its_retention() -> None:
-    planner = StreamPlanner(FakeStream({"a": ()}), TRIM)
+    planner = StreamPlanner(FakeStream({"a": ()}))
     state = StreamState(positions={"a": TRIM}, finished=(), initial=TRIM, through=NOW)
     assert planner.next_plan(1, plan(state), [], NOW + timedelta(hours=5)) is None
     assert planner.next_plan(1, plan(state), [], NOW + timedelta(hours=7)) is not None
 
 
-def test_input_older_than_the_retention_is_loud() -> None:
-    planner = StreamPlanner(FakeStream({"a": ()}), TRIM)
-    state = StreamState(positions={"a": TRIM}, finished=(), initial=TRIM, through=NOW)
-    with pytest.raises(DataLossError, match="was read up to 2026-01-01 00:00:00Z only"):
-        planner.next_plan(1, plan(state), [], NOW + timedelta(hours=25))
+def test_a_listing_that_was_behind_a_reshard_is_asked_again() -> None:
+    stream = FakeStream({"a": ()})
+    planner = StreamPlanner(stream)
+    closed = [claim(end("a", closed=True))]
+    state = StreamState(positions={"a": TRIM}, finished=(), initial=TRIM)
+    assert planner.next_plan(1, plan(state), closed, NOW) is None
+    stream._shards = {"a": (), "child": ("a",)}
+    made = planner.next_plan(1, plan(state), closed, NOW + timedelta(minutes=2))
+    assert made is None or made.stream is not None
+    stream.busy = {"child"}
+    made = planner.next_plan(1, plan(state), closed, NOW + timedelta(minutes=4))
+    assert made is not None
+    assert [s.shard for part in made.parts for s in part.shards] == ["child"]
+
+
+@pytest.mark.parametrize(
+    ("start", "position"),
+    [
+        ("trim_horizon", TRIM),
+        ("latest", Position("timestamp", timestamp=NOW)),
+        ("2025-12-31T01:00:00+01:00", Position("timestamp", timestamp=NOW - timedelta(days=1))),
+    ],
+)
+def test_where_a_stream_begins_stays_the_same_afterwards(start: str, position: Position) -> None:
+    assert first_position(start, NOW) == position
 
 
 def test_many_shards_share_the_parts() -> None:
     shards: dict[str, tuple[str, ...]] = {f"s{n:02d}": () for n in range(10)}
-    made = StreamPlanner(FakeStream(shards), TRIM, parts=4).next_plan(0, None, [], NOW)
+    made = StreamPlanner(FakeStream(shards), parts=4).next_plan(0, None, [], NOW)
     assert made is not None
     assert [len(p.shards) for p in made.parts] == [3, 3, 2, 2]
