@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from botocore.exceptions import HTTPClientError
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from pyiceberg.table import Table
 from pyiceberg.table.update.snapshot import ExpireSnapshots
@@ -13,6 +12,7 @@ from lakehouse.bronze import data_file
 from lakehouse.errors import PublishConflictError
 from lakehouse.ledger import ClaimedFile
 from lakehouse.loads import TableState
+from lakehouse.store import NO_ANSWER
 
 LOAD = "lakehouse.load"
 LEDGER = "lakehouse.ledger"
@@ -55,7 +55,7 @@ class IcebergLoadTable:
                 transaction.set_properties(properties)
         except CommitFailedException as error:
             raise PublishConflictError(f"the catalog refused the commit: {error}") from error
-        except (CommitStateUnknownException, HTTPClientError) as error:
+        except (CommitStateUnknownException, *NO_ANSWER) as error:
             raise PublishConflictError(
                 f"the commit got no answer ({error}); the table is read to see if it took effect"
             ) from error

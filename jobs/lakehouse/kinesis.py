@@ -8,12 +8,13 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 import msgspec
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError
 
 from lakehouse.aws import Aws
 from lakehouse.contract import Contract
 from lakehouse.errors import DataLossError, EstateError, TransientError
 from lakehouse.ledger import Position
+from lakehouse.store import NO_ANSWER
 
 _T = TypeVar("_T")
 
@@ -89,7 +90,7 @@ def _typed(call: Callable[..., _T]) -> Callable[..., _T]:
             if code not in _ERRORS:
                 raise
             raise _ERRORS[code](f"stream {self.name}: {error}") from error
-        except HTTPClientError as error:
+        except NO_ANSWER as error:
             raise TransientError(f"stream {self.name}: no answer ({error})") from error
 
     return typed

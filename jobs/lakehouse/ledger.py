@@ -86,7 +86,8 @@ class StreamState(msgspec.Struct, frozen=True):
     ``positions`` of the open shards; ``finished`` shards as long as the stream may still list them;
     ``initial`` is where a shard begins that nobody has read; ``through`` is the time up to which
     everything that arrived was read, None while that is not known. It stands still while the state
-    is ``childless``: a finished shard's children are not listed yet.
+    is ``childless``: a finished shard's children are not listed yet. ``began`` is when the first
+    load was planned.
     """
 
     positions: Mapping[str, Position]
@@ -94,6 +95,7 @@ class StreamState(msgspec.Struct, frozen=True):
     initial: Position
     through: datetime | None = None
     childless: bool = False
+    began: datetime | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, omit_defaults=True):

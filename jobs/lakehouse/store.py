@@ -6,11 +6,15 @@ is a conditional put and its strong consistency.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NotConnectedError
 
 from lakehouse.errors import TransientError
+
+NO_ANSWER: Final = (HTTPClientError, NotConnectedError)
+"""What boto3 raises when a call got no answer, so that nobody knows whether it took effect."""
 
 
 class Store(Protocol):
@@ -60,7 +64,7 @@ class S3Store:
                     "read the object to see whether it took effect"
                 ) from error
             raise
-        except HTTPClientError as error:
+        except NO_ANSWER as error:
             raise TransientError(
                 f"s3://{self._bucket}/{self._prefix}{key}: the put got no answer ({error}); "
                 "read the object to see whether it took effect"

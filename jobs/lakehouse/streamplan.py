@@ -61,7 +61,7 @@ class StreamPlanner:
         self._describe(now)
         gone: tuple[str, ...] = ()
         if previous is None or previous.stream is None:
-            state = first_state(self._list(now), first_position(self._start, now))
+            state = first_state(self._list(now), first_position(self._start, now), now)
             due = True
         else:
             state = after_load(previous.stream, claims)
@@ -128,14 +128,14 @@ def first_position(start: str, now: datetime) -> Position:
     return Position("timestamp", timestamp=datetime.fromisoformat(start).astimezone(UTC))
 
 
-def first_state(shards: Shards, initial: Position) -> StreamState:
+def first_state(shards: Shards, initial: Position, now: datetime) -> StreamState:
     """The state of a stream that was never read: begin at the oldest shards it still lists.
 
     What arrived before an initial instant is not wanted, and so counts as read.
     """
     roots = [s for s, parents in shards.items() if not any(p in shards for p in parents)]
     positions = dict.fromkeys(roots, initial)
-    return StreamState(positions, finished=(), initial=initial, through=initial.timestamp)
+    return StreamState(positions, (), initial, through=initial.timestamp, began=now)
 
 
 def after_load(before: StreamState, claims: Sequence[Claim]) -> StreamState:
@@ -156,6 +156,7 @@ def after_load(before: StreamState, claims: Sequence[Claim]) -> StreamState:
         initial=before.initial,
         through=min(known) if moves else before.through,
         childless=before.childless,
+        began=before.began,
     )
 
 

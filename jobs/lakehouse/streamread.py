@@ -65,7 +65,7 @@ class StreamAttempt:
         self._limits = plan.limits
         self._shards = plan.parts[part].shards
         self._through = plan.stream.through if plan.stream else None
-        self._planned = plan.made_at
+        self._began = (plan.stream and plan.stream.began) or plan.made_at
         self._ahead = ahead
         self._clock = clock
         self._accept_loss = accept_loss
@@ -102,7 +102,7 @@ class StreamAttempt:
         position, records, size, through = start.start, 0, 0, self._through
         try:
             for page, asked in self._pages(start, min(most_records, PAGE_RECORDS)):
-                self._check_loss(start.shard, through or self._planned, asked)
+                self._check_loss(start.shard, through or self._began, asked)
                 if page.Records:
                     self._sink.add(start.shard, page.Records)
                     position = Position("after", page.Records[-1].SequenceNumber)

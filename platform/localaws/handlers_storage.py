@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -144,11 +145,12 @@ def bucket_policy(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
 
 @handles("aws:s3/bucketObjectv2:BucketObjectv2")
 def bucket_object(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
-    """An object of a release; its key is made of its content, so one that is there is right."""
+    """An object; one with that content is left as it is."""
     s3 = endpoint.client("s3")
     where = {"Bucket": inputs["bucket"], "Key": inputs["key"]}
-    if found(lambda: s3.head_object(**where), "404", "NoSuchKey") is None:
-        body = base64.b64decode(inputs["contentBase64"])
+    body = base64.b64decode(inputs["contentBase64"])
+    there = found(lambda: s3.head_object(**where), "404", "NoSuchKey")
+    if there is None or there["ETag"].strip('"') != hashlib.md5(body).hexdigest():  # noqa: S324 - what S3 answers with
         s3.put_object(**where, Body=body, ContentType=inputs["contentType"])
     return inputs["key"], {}
 

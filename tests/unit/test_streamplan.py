@@ -67,7 +67,7 @@ def plan(state: StreamState) -> Plan:
 
 def test_a_new_stream_begins_at_the_shards_without_listed_parents() -> None:
     shards = {"a": ("gone",), "b": ("a",), "c": ("a",), "d": ()}
-    assert set(first_state(shards, TRIM).positions) == {"a", "d"}
+    assert set(first_state(shards, TRIM, NOW).positions) == {"a", "d"}
 
 
 def test_a_shard_goes_on_after_what_was_claimed_and_a_closed_one_is_finished() -> None:
