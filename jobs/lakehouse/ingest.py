@@ -20,6 +20,7 @@ from lakehouse.kinesis import Stream
 from lakehouse.landing import LandingAttempt, LandingPlanner
 from lakehouse.ledger import Claim, Ledger, Plan
 from lakehouse.loads import Attempt, LoadReport, Loads, log_load, work
+from lakehouse.registry import SchemaRegistry, glue_registry
 from lakehouse.store import S3Store
 from lakehouse.streamread import BronzeSink, StreamAttempt
 from lakehouse.tables import ensure_table
@@ -59,7 +60,7 @@ def work_on(
         table = _worker_table(aws, contract.dataset, contract.version)
         if plan.parts[part].shards:
             writer = BronzeWriter(table, contract, plan, part)
-            sink = BronzeSink(RowDecoder(contract), writer)
+            sink = BronzeSink(contract, RowDecoder(contract, _registry(aws, contract)), writer)
             stream = Stream.of(aws, contract)
             return StreamAttempt(
                 stream, sink, plan, part, ahead=_fetchers(), accept_loss=accept_loss
@@ -67,6 +68,11 @@ def work_on(
         return LandingAttempt(aws, table, contract, plan, part)
 
     return work(ledger, plan.load, part, attempt)
+
+
+def _registry(aws: Aws, contract: Contract) -> SchemaRegistry | None:
+    """Where a stream's writer schemas are: in the account of the stream."""
+    return glue_registry(aws, contract.stream.role) if contract.format.type == "avro" else None
 
 
 @functools.cache

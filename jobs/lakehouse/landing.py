@@ -137,7 +137,7 @@ class LandingAttempt:
         else:
             rows, rejects = self._decoder.json(payloads)
         self._writer.add(
-            columns=self._decoder.columns(rows),
+            columns=self._decoder.columns(rows, rejects),
             rejects=rejects,
             payloads=payloads,
             source=ref.key,

@@ -14,7 +14,6 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from botocore.exceptions import HTTPClientError
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from pyiceberg.table import Table
 from pyiceberg.table.refs import SnapshotRef
@@ -35,6 +34,7 @@ from lakehouse.aws import Aws
 from lakehouse.errors import GateError, PublishConflictError
 from lakehouse.naming import Layer
 from lakehouse.progress import BRANCH_PREFIX, State, read_state
+from lakehouse.store import NO_ANSWER
 from lakehouse.verdict import read_verdict
 
 BRANCH_LIFE: Final = timedelta(days=2)
@@ -238,7 +238,7 @@ def _commit(
             f"{name}: the table moved since it was read ({error}); nothing was published, refine "
             "again from the new main"
         ) from error
-    except (CommitStateUnknownException, HTTPClientError) as error:
+    except (CommitStateUnknownException, *NO_ANSWER) as error:
         raise PublishConflictError(
             f"{name}: the commit got no answer ({error}); the table is read again to see whether "
             "it took effect"

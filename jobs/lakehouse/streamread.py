@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.bronze import BronzeWriter
+from lakehouse.contract import Contract
 from lakehouse.decode import RowDecoder
 from lakehouse.errors import DataLossError
 from lakehouse.kinesis import (
@@ -25,6 +26,7 @@ from lakehouse.kinesis import (
     ThrottledError,
 )
 from lakehouse.ledger import Claim, Plan, Position, ShardEnd, ShardStart
+from lakehouse.unpack import unpack
 
 _LEAST_RETENTION: Final = timedelta(hours=24)
 """No stream keeps records for less. Source: Kinesis quotas."""
@@ -173,26 +175,33 @@ class StreamAttempt:
 
 
 class BronzeSink:
-    """Decodes a part's pages and writes them to bronze."""
+    """Takes a part's pages apart, decodes them and writes them to bronze."""
 
-    def __init__(self, decoder: RowDecoder, writer: BronzeWriter) -> None:
+    def __init__(self, contract: Contract, decoder: RowDecoder, writer: BronzeWriter) -> None:
+        self._format = contract.format
         self._decoder = decoder
         self._writer = writer
 
     def add(self, shard: str, records: Sequence[Record]) -> None:
         """See Sink."""
-        payloads = [record.Data for record in records]
-        rows, rejects = self._decoder.json(payloads)
-        self._writer.add(
-            columns=self._decoder.columns(rows),
-            rejects=rejects,
-            payloads=payloads,
-            source=shard,
-            sequences=[record.SequenceNumber for record in records],
-            indexes=pa.repeat(pa.scalar(0, pa.int64()), len(records)),
-            partition_keys=[record.PartitionKey for record in records],
-            arrived_at=instants([record.ApproximateArrivalTimestamp for record in records]),
-        )
+        for share in unpack([record.Data for record in records], self._format):
+            rows, rejects = self._decoder.decode(share.bodies)
+            columns = self._decoder.columns(rows, rejects)
+            of = records if share.origins is None else [records[n] for n in share.origins]
+            keys: Sequence[str | None] = [record.PartitionKey for record in of]
+            if share.partition_keys is not None:
+                own = zip(share.partition_keys, keys, strict=True)
+                keys = [key if mine is None else mine for mine, key in own]
+            self._writer.add(
+                columns=columns,
+                rejects=rejects,
+                payloads=share.payloads,
+                source=shard,
+                sequences=[record.SequenceNumber for record in of],
+                indexes=pa.array(share.indexes, pa.int64()),
+                partition_keys=keys,
+                arrived_at=instants([record.ApproximateArrivalTimestamp for record in of]),
+            )
 
     def claim(self, shards: tuple[ShardEnd, ...], through: datetime | None) -> Claim:
         """See Sink."""

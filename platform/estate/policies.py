@@ -21,6 +21,7 @@ def ingest(
 ) -> list[Statement]:
     """A group's streams into the bronze tables of its own datasets."""
     datasets = [contract.dataset for contract in group]
+    framed = any(c.format.type == "avro" and c.format.schema is None for c in group)
     roles = {contract.stream.role for contract in group if contract.stream.role}
     own = [f"{dataset}/*" for dataset in datasets]
     return [
@@ -35,6 +36,8 @@ def ingest(
             ],
             [c.stream.arn or account.stream(c.dataset) for c in group],
         ),
+        # A writer schema is asked for by its version alone, for which IAM knows no resource.
+        *([allow("Schemas", ["glue:GetSchemaVersion"], ["*"])] if framed else []),
         *([allow("OtherAccounts", ["sts:AssumeRole"], sorted(roles))] if roles else []),
         *objects(account, "ledger", *own, write=True),
         # A losing attempt removes the files that it wrote.

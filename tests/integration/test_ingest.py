@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from lakehouse import ingest
+from lakehouse import ingest, kpl
 from lakehouse.aws import Aws
 from lakehouse.contract import Contracts, StreamSource
 from lakehouse.errors import EstateError, LakehouseError
@@ -126,6 +126,27 @@ def test_a_missing_stream_is_said(aws: Aws, contracts: Contracts) -> None:
     elsewhere = msgspec.structs.replace(aws, prefix="nowhere")
     with pytest.raises(EstateError, match="no stream nowhere-flights"):
         Stream.of(elsewhere, contracts["flights"]).retention()
+
+
+def test_aggregates_and_hostile_records_each_have_a_place(
+    aws: Aws, contracts: Contracts, flights: Loads, planner: StreamPlanner
+) -> None:
+    before = bronze(aws, "flights").num_rows
+    packed = [kpl.UserRecord(f"k{n}", None, flight(n)) for n in range(5)]
+    late = flight(1, scheduled_departure="9999-12-31T23:59:59-14:00")
+    sent = [kpl.aggregate(packed), flight(7), b"\xff\xfe", b"", late]
+    send(aws, sent)
+    execute = ingest.on_driver(aws, contracts["flights"])
+    while flights.run(planner, execute) is not None:
+        pass
+    rows = bronze(aws, "flights").to_pylist()
+    new = [row for row in rows if row["_load"] == max(r["_load"] for r in rows)]
+    assert len(rows) == before + 9
+    assert {(r["_partition_key"], r["_index"]) for r in new if r["_index"]} == {
+        (f"k{n}", n) for n in range(1, 5)
+    }
+    bad = sorted(r["_reject"]["code"] for r in new if r["_reject"])
+    assert bad == ["empty", "malformed", "range"]
 
 
 def put(aws: Aws, key: str, body: bytes) -> None:

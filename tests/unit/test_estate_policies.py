@@ -13,7 +13,7 @@ from estate.grants import POLICY_LIMIT, Statement, policy
 from estate.keys import KEYS, key_policy
 from estate.lake import bucket_policy
 from estate.release import ROOT
-from lakehouse.contract import Contract, StreamSource
+from lakehouse.contract import Contract, FileFormat, StreamSource
 from lakehouse.errors import EstateError
 from lakehouse.odcs import load_contracts
 
@@ -156,6 +156,17 @@ def test_another_accounts_stream_is_read_under_its_role_and_no_other() -> None:
     assert streams["Resource"] == [ACCOUNT.stream("flights"), PARTNER.arn]
     (assume,) = [s for s in statements if "sts:AssumeRole" in s["Action"]]
     assert assume["Resource"] == [PARTNER.role]
+
+
+def test_the_schema_registry_is_read_where_a_stream_carries_its_headers() -> None:
+    def reads(fmt: FileFormat) -> bool:
+        group = [msgspec.structs.replace(FLIGHTS, format=fmt)]
+        statements = policies.ingest(ACCOUNT, ARNS, "ingest-main", group, environment=True)
+        return any("glue:GetSchemaVersion" in s["Action"] for s in statements)
+
+    assert reads(FileFormat(type="avro"))
+    assert not reads(FileFormat(type="avro", schema="{}"))
+    assert not reads(FileFormat(type="json"))
 
 
 def test_only_services_of_this_account_may_take_a_role() -> None:
