@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakehouse import naming
 
@@ -24,6 +25,36 @@ def catalog_conf(prefix: str) -> dict[str, str]:
         "spark.sql.defaultCatalog": naming.CATALOG,
         "spark.sql.session.timeZone": "UTC",
     }
+
+
+_BEFORE_SPARK = 100
+"""Priority of a shutdown hook; Spark's own, which stop its context, have less."""
+
+
+def before_shutdown(spark: SparkSession, call: Callable[[], None], seconds: int) -> None:
+    """Call when the JVM is asked to end, and hold it up for so long at the most.
+
+    A signal to a job reaches the JVM as well, which would take Spark away at once.
+    """
+    from pyspark.java_gateway import ensure_callback_server_started
+
+    class Hook:
+        class Java:
+            implements: ClassVar[list[str]] = ["java.lang.Runnable"]
+
+        def run(self) -> None:
+            call()
+
+    gateway: Any = spark.sparkContext._gateway
+    ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]  # pyspark's own
+    jvm = gateway.jvm
+    # The manager asks a hook for its hash code, which a thread has and a proxy does not.
+    jvm.org.apache.hadoop.util.ShutdownHookManager.get().addShutdownHook(
+        jvm.java.lang.Thread(Hook()),
+        _BEFORE_SPARK,
+        seconds,
+        jvm.java.util.concurrent.TimeUnit.SECONDS,
+    )
 
 
 def session(app: str) -> SparkSession:

@@ -278,13 +278,16 @@ class IngestQuery:
         return publish
 
 
-_PURPOSELY = re.compile(r"lakehouse\.errors\.\w+: (?P<message>.+)|\b\w*Error: (?P<other>.+)")
+_PURPOSELY = re.compile(r"lakehouse\.errors\.\w+: (?P<message>.+)")
+_RAISED = re.compile(r"^(Caused by: )?(?P<raised>([\w$]+\.)*\w*(Error|Exception): .+)")
+# They wrap what went wrong.
+_WRAPPERS = ("py4j.protocol.Py4JJavaError", "Py4JJavaError", "pyspark.errors")
 
 
 def reason(text: str) -> str:
-    """The one line of a Spark error that says what went wrong: the last error of Python's in it."""
+    """The one line of a Spark error that says what went wrong: the innermost error in it."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    found = [match for line in lines if (match := _PURPOSELY.search(line))]
-    ours = [match["message"] for match in found if match["message"]]
-    others = [match[0] for match in found]
+    ours = [match["message"] for line in lines if (match := _PURPOSELY.search(line))]
+    raised = [match["raised"] for line in lines if (match := _RAISED.match(line))]
+    others = [error for error in raised if not error.startswith(_WRAPPERS)]
     return next(iter([*ours[-1:], *others[-1:], *lines[:1]]), "no message")

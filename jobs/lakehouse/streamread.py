@@ -30,9 +30,8 @@ from lakehouse.unpack import unpack
 
 _LEAST_RETENTION: Final = timedelta(hours=24)
 """No stream keeps records for less. Source: Kinesis quotas."""
-_MARGIN: Final = timedelta(minutes=10)
-"""What is this close to the end of the retention counts as lost: clocks differ, and a shard may be
-listed only some time after it was made."""
+_CLOCKS: Final = timedelta(minutes=1)
+"""How far the clocks of a worker and of Kinesis may differ."""
 
 
 class Sink(Protocol):
@@ -104,7 +103,11 @@ class StreamAttempt:
         position, records, size, through = start.start, 0, 0, self._through
         try:
             for page, asked in self._pages(start, min(most_records, PAGE_RECORDS)):
-                self._check_loss(start.shard, through or self._began, asked)
+                # Pages of one read follow each other; time has passed before the first of them. A
+                # backlog from before the first load begins at the very end of the retention.
+                read_to = through or self._began
+                idle = position == start.start and read_to >= self._began
+                self._check_loss(start.shard, read_to, asked, _CLOCKS if idle else timedelta(0))
                 if page.Records:
                     self._sink.add(start.shard, page.Records)
                     position = Position("after", page.Records[-1].SequenceNumber)
@@ -124,13 +127,15 @@ class StreamAttempt:
         closed = page.NextShardIterator is None
         return ShardEnd(start.shard, position, closed, page.MillisBehindLatest), through
 
-    def _check_loss(self, shard: str, through: datetime, asked: datetime) -> None:
+    def _check_loss(
+        self, shard: str, through: datetime, asked: datetime, margin: timedelta
+    ) -> None:
         """Kinesis takes a position that it has trimmed for the oldest record it still has."""
-        if asked - through < _LEAST_RETENTION - _MARGIN:
+        if asked - through < _LEAST_RETENTION - margin:
             return
         kept = self._stream.retention()
-        horizon = asked - kept + _MARGIN
-        if through >= horizon:
+        horizon = asked - kept + margin
+        if through >= horizon or (self._accept_loss and self._lost):
             return
         lost = f"what arrived in {shard} between {through:%Y-%m-%d %H:%M}Z and {horizon:%H:%M}Z"
         if not self._accept_loss:

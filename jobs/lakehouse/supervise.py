@@ -58,7 +58,10 @@ class _Watched:
 
 
 class Supervisor:
-    """Runs the queries by dataset until ``stop`` is set or ``wanted`` gives a reason to end."""
+    """Runs the queries by dataset until ``stop`` is set or ``wanted`` gives a reason to end.
+
+    ``ended`` is set once every query has.
+    """
 
     def __init__(
         self,
@@ -68,6 +71,7 @@ class Supervisor:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stop = threading.Event()
+        self.ended = threading.Event()
         self._watched = {dataset: _Watched(query) for dataset, query in queries.items()}
         self._observe = observe
         self._wanted = wanted
@@ -89,6 +93,7 @@ class Supervisor:
             ender.start()
         for ender in enders:
             ender.join()
+        self.ended.set()
         return why
 
     def tend(self) -> None:
@@ -130,6 +135,11 @@ class Supervisor:
     def _report(self, dataset: str, watched: _Watched) -> None:
         self._observe(dataset, alive=watched.query.alive, failures=watched.unreported)
         watched.unreported = 0
+
+    def end(self) -> None:
+        """Ask for the end and wait for it, from any thread."""
+        self.stop.set()
+        self.ended.wait(_END_SECONDS)
 
 
 def stop_on_sigterm(supervisor: Supervisor) -> None:

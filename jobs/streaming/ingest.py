@@ -6,7 +6,7 @@ from lakehouse.jobargs import JobArgs
 from lakehouse.metrics import Metrics
 from lakehouse.release import another_wanted
 from lakehouse.runner import each_dataset, run_job
-from lakehouse.spark import session
+from lakehouse.spark import before_shutdown, session
 from lakehouse.stream import IngestQuery, LoadsSource, StreamOptions
 from lakehouse.supervise import Supervisor, stop_on_sigterm
 
@@ -34,6 +34,7 @@ def main() -> None:
     else:
         supervisor = Supervisor(queries, metrics.running, another_wanted(args.aws, args.release))
         stop_on_sigterm(supervisor)
+        before_shutdown(spark, supervisor.end, seconds=120)
         supervisor.run()
     metrics.close()
 

@@ -98,7 +98,8 @@ def read(
     accept_loss: bool = False,
 ) -> Claim:
     trim = Position("trim_horizon")
-    state = StreamState({"shard": trim}, (), trim, through)
+    began = None if through is None else NOW - timedelta(days=9)
+    state = StreamState({"shard": trim}, (), trim, through, began=began)
     parts = (Part(shards=(ShardStart("shard", trim),)),)
     plan = Plan(0, NOW, parts, limits or Limits(), state)
     return StreamAttempt(
@@ -159,12 +160,18 @@ def test_an_accepted_loss_is_said_in_the_claim() -> None:
     stream = Scripted(page(7), page())
     claim = read(stream, Kept(), through=NOW - timedelta(hours=25), accept_loss=True)
     assert claim.good == 1
-    assert claim.accepted_loss == "what arrived in shard between 2025-12-30 23:00Z and 00:10Z"
+    assert claim.accepted_loss == "what arrived in shard between 2025-12-30 23:00Z and 00:01Z"
+
+
+def test_a_backlog_from_before_the_first_load_is_read_from_the_edge_of_the_retention() -> None:
+    edge = 24 * 3_600_000
+    stream = Scripted(page(1, behind=edge - 10_000), page(2, behind=edge - 20_000), page())
+    assert read(stream, Kept()).good == 2
 
 
 def test_a_backlog_that_is_trimmed_while_it_is_read_is_loud() -> None:
-    late = [page(1, behind=23 * 3_600_000), page(2, behind=24 * 3_600_000), page(3), page()]
-    with pytest.raises(DataLossError, match="was read up to 2025-12-31 00:00Z only"):
+    late = [page(1, behind=23 * 3_600_000), page(2, behind=24 * 3_600_000 + 1), page(3), page()]
+    with pytest.raises(DataLossError, match="was read up to 2025-12-30 23:59Z only"):
         read(Scripted(*late), Kept(), through=NOW - timedelta(hours=23))
 
 
