@@ -6,6 +6,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,14 @@ from lakehouse import ingest, kpl
 from lakehouse.aws import Aws
 from lakehouse.contract import Contracts, StreamSource
 from lakehouse.errors import EstateError, LakehouseError
+from lakehouse.icetable import IcebergLoadTable
 from lakehouse.kinesis import Stream
 from lakehouse.ledger import Limits
 from lakehouse.loads import LoadReport, Loads
 from lakehouse.odcs import load_contracts
+from lakehouse.orphans import remove_orphans
 from lakehouse.streamplan import StreamPlanner
+from lakehouse.tablefiles import TableFiles, referenced
 from lakehouse.tables import load_table
 
 if TYPE_CHECKING:
@@ -147,6 +151,31 @@ def test_aggregates_and_hostile_records_each_have_a_place(
     }
     bad = sorted(r["_reject"]["code"] for r in new if r["_reject"])
     assert bad == ["empty", "malformed", "range"]
+
+
+def test_what_a_table_needs_is_told_from_what_nothing_needs(aws: Aws, contracts: Contracts) -> None:
+    table = load_table(aws, "bronze", "flights")
+    assert table is not None
+    stray = f"{table.location()}/data/_ingested_at_day=2026-01-01/stray.parquet"
+    with table.io.new_output(stray).create() as out:
+        out.write(b"left by a crash")
+    before = bronze(aws, "flights").num_rows
+    found = remove_orphans(
+        ingest.open_ledger(aws, "flights"),
+        TableFiles(aws.client("s3"), table),
+        lambda: IcebergLoadTable(table).state().load,
+        lambda: referenced(table),
+        datetime.now(UTC) + timedelta(days=2),
+        minimum_age=timedelta(days=1),
+    )
+    assert stray in found.paths
+    assert not [path for path in found.paths if path.endswith(".parquet") and path != stray]
+    assert bronze(aws, "flights").num_rows == before
+    send(aws, [flight(1)])
+    loads = ingest.open_loads(aws, contracts["flights"])
+    planner = StreamPlanner(Stream.of(aws, contracts["flights"]))
+    assert loads.run(planner, ingest.on_driver(aws, contracts["flights"])) is not None
+    assert bronze(aws, "flights").num_rows == before + 1
 
 
 def put(aws: Aws, key: str, body: bytes) -> None:

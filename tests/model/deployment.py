@@ -1,0 +1,148 @@
+"""The code under test, wired to the world. A broken variant overrides one step of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from model.lake import Commits, Disk, InFlight, Ledgers, Row, Table
+from model.scheduler import Scheduler
+from model.shards import Shards
+
+from lakehouse.kinesis import Record, Stream
+from lakehouse.ledger import Claim, ClaimedFile, Ledger, Limits, Plan, ShardEnd
+from lakehouse.loads import Loads, LoadTable, work
+from lakehouse.orphans import Orphans, remove_orphans
+from lakehouse.streamplan import StreamPlanner
+from lakehouse.streamread import StreamAttempt
+
+LONGEST_TASK: Final = timedelta(hours=12)
+ORPHAN_AGE: Final = timedelta(hours=18)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a dataset is ingested in one schedule."""
+
+    start: str = "trim_horizon"
+    keys: int = 3
+    roots: int = 2
+    parts: int = 2
+    records: int = 4
+    accept_loss: bool = False
+
+
+@dataclass
+class World:
+    """All that outlives the processes."""
+
+    scheduler: Scheduler
+    options: Options
+    in_flight: InFlight = field(default_factory=InFlight)
+
+    def __post_init__(self) -> None:
+        self.stream = Shards(self.scheduler, self.options.keys, self.options.roots)
+        self.store = Ledgers(self.scheduler, self.in_flight)
+        self.disk = Disk(self.scheduler)
+        self.table = Table(self.scheduler, self.in_flight, self.disk)
+
+
+class Deployment:
+    """What the platform's processes are made of."""
+
+    ledger_type: type[Ledger] = Ledger
+    loads_type: type[Loads] = Loads
+    orphan_age = ORPHAN_AGE
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def ledger(self) -> Ledger:
+        return self.ledger_type(self.world.store, "d", sleep=lambda _: None)
+
+    def orphan_ledger(self) -> Ledger:
+        return self.ledger()
+
+    def commits(self) -> LoadTable:
+        return Commits(self.world.table)
+
+    def loads(self) -> Loads:
+        return self.loads_type(
+            self.ledger(), self.commits(), self.world.scheduler.clock, observe=lambda _: None
+        )
+
+    def stream(self) -> Stream:
+        return self.world.stream
+
+    def planner(self, *, accept_loss: bool) -> StreamPlanner:
+        options = self.world.options
+        limits = Limits(records=options.records)
+        return StreamPlanner(
+            self.stream(), options.start, limits, options.parts, accept_loss=accept_loss
+        )
+
+    def work(self, plan: Plan, part: int, *, accept_loss: bool) -> Claim:
+        def attempt() -> StreamAttempt:
+            return StreamAttempt(
+                self.stream(), Files(self.world, plan, part), plan, part,
+                ahead=Inline(), accept_loss=accept_loss, clock=self.world.scheduler.clock,
+            )  # fmt: skip
+
+        return work(self.ledger(), plan.load, part, attempt)
+
+    def remove_orphans(self) -> Orphans:
+        world = self.world
+
+        def published() -> int:
+            world.scheduler.call("read the table's load")
+            return world.table.now.state.load
+
+        def referenced() -> frozenset[str]:
+            world.scheduler.call("read the table's references")
+            return world.table.referenced()
+
+        return remove_orphans(
+            self.orphan_ledger(), world.disk, published, referenced, world.scheduler.now,
+            minimum_age=self.orphan_age, shortest_age=self.orphan_age,
+        )  # fmt: skip
+
+
+class Files:
+    """See Sink: a file for each page, written when it is added."""
+
+    def __init__(self, world: World, plan: Plan, part: int) -> None:
+        self._world = world
+        self._plan = plan
+        self._part = part
+        self._files: list[ClaimedFile] = []
+
+    def add(self, shard: str, records: Sequence[Record]) -> None:
+        rows = [Row(self._plan.load, int(record.SequenceNumber)) for record in records]
+        path = self._world.disk.write(f"{self._plan.load}-{self._part}-{shard}", rows)
+        self._files.append(ClaimedFile(path, 1, len(rows), 0, {}, {}, {}, {}, {}, {}, []))
+
+    def claim(self, shards: tuple[ShardEnd, ...], through: datetime | None) -> Claim:
+        return Claim(
+            load=self._plan.load, part=self._part, files=tuple(self._files),
+            good=sum(file.records for file in self._files), rejected={}, payload_bytes=0,
+            shards=shards, through=through,
+        )  # fmt: skip
+
+    def abort(self) -> None:
+        for file in self._files:
+            self._world.disk.remove(file.path)
+
+
+class Inline(Executor):
+    """Runs what is submitted at once, so that fetching ahead is one more call."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it
+            future.set_exception(error)
+        return future
