@@ -57,6 +57,46 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Inject faults into the running streaming job and count what is lost (-- --runs 200)."""
+    python = environment(session, "lake")
+    session.run(
+        str(python),
+        "-m",
+        "faults.runner",
+        *session.posargs,
+        env=quiet() | {"PYTHONPATH": "tests"},
+        external=True,
+        # Seconds in which an interrupted run brings its estate down.
+        interrupt_timeout=60,
+    )
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure ingestion against what bounds it and against Spark's own way (-- --help)."""
+    python = environment(session, "lake")
+    session.run(
+        str(python),
+        "-m",
+        "benchmarks",
+        *session.posargs,
+        env=quiet(),
+        external=True,
+        # Seconds in which an interrupted run ends what it has started.
+        interrupt_timeout=30,
+    )
+
+
+@nox.session
+def model(session: nox.Session) -> None:
+    """Search the interleavings of the ingestion protocol for one that breaks it (-- --help)."""
+    python = environment(session, "lake")
+    env = quiet() | {"PYTHONPATH": "tests"}
+    session.run(str(python), "-m", "model.nightly", *session.posargs, env=env, external=True)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting with ruff (-- --fix to mend)."""
     python = environment(session, "checks")
@@ -69,7 +109,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types with mypy, strictly."""
     python = environment(session, "checks")
-    parts = ["jobs", "platform", "demo", "orchestration/local.py"]
+    parts = ["jobs", "platform", "demo", "benchmarks", "orchestration/local.py"]
     session.run(str(python), "-m", "mypy", *parts, external=True)
 
 

@@ -30,6 +30,8 @@ _TARGET_BYTES: Final = 128 * 1024 * 1024
 _GROUP_BYTES: Final = 32 * 1024 * 1024
 """Payload bytes after which a row group is ended; about what a writer holds in memory."""
 _EPOCH: Final = date(1970, 1, 1)
+_UNMEASURED: Final = {"write.metadata.metrics.column._payload": "none"}
+_DISTINCT: Final = {"_payload", "_sequence", "_index", "_arrived_at"}
 
 
 class BronzeWriter:
@@ -47,6 +49,7 @@ class BronzeWriter:
         self._stem = f"{plan.load:012d}-{part:05d}"
         self._day = (plan.made_at.astimezone(UTC).date() - _EPOCH).days
         self._schema = schema_to_pyarrow(table.schema(), include_field_ids=True)
+        self._columns = _leaves(self._schema)
         self._writer: pq.ParquetWriter | None = None
         self._path = ""
         self._footers: list[Any] = []
@@ -70,14 +73,14 @@ class BronzeWriter:
         indexes: pa.Array | int,
         partition_keys: Sequence[str | None] | None,
         arrived_at: pa.Array | datetime,
-    ) -> None:
-        """Append deliveries of one source; a single value stands for all rows.
+    ) -> int:
+        """Append deliveries of one source; a single value stands for all rows. The payloads' bytes.
 
         ``columns`` are the contract's, in its order; ``indexes`` as one number counts on from it.
         """
         count = len(payloads)
         if not count:
-            return
+            return 0
         bad = [reject for reject in rejects if reject is not None]
         self._good += count - len(bad)
         self._rejected.update(reject.code for reject in bad)
@@ -114,6 +117,7 @@ class BronzeWriter:
             self._write_group()
         if self._written >= _TARGET_BYTES:
             self._finish_file()
+        return size
 
     def claim(self, shards: tuple[ShardEnd, ...] = (), through: datetime | None = None) -> Claim:
         """End the last file, and claim the part: what was read, where it is, how much was good."""
@@ -150,6 +154,9 @@ class BronzeWriter:
                 self._sink,
                 self._schema,
                 compression="zstd",
+                # Nobody looks for a payload by its bounds, and hardly a value of these comes twice.
+                write_statistics=[n for n in self._columns if n != "_payload"],
+                use_dictionary=[n for n in self._columns if n not in _DISTINCT],
                 metadata_collector=self._footers,
                 store_decimal_as_integer=True,
             )
@@ -178,7 +185,7 @@ class BronzeWriter:
         schema = self._table.schema()
         statistics = data_file_statistics_from_parquet_metadata(
             parquet_metadata=footer,
-            stats_columns=compute_statistics_plan(schema, self._table.properties),
+            stats_columns=compute_statistics_plan(schema, self._table.properties | _UNMEASURED),
             parquet_column_mapping=parquet_path_to_id_mapping(schema),
         ).to_serialized_dict()
         return ClaimedFile(
@@ -218,6 +225,15 @@ def remove_files(table: Table, paths: Sequence[str]) -> None:
     for path in paths:
         with contextlib.suppress(OSError):
             table.io.delete(path)
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """The columns as Parquet names them: a struct's by its path."""
+    return [
+        f"{field.name}.{inner.name}" if inner is not field else field.name
+        for field in schema
+        for inner in (field.type if pa.types.is_struct(field.type) else [field])
+    ]
 
 
 def _repeat(value: Any, count: int, kind: pa.DataType) -> pa.Array:

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -200,8 +201,8 @@ class RowDecoder:
     def _arrays(self, rows: Sequence[Any]) -> list[pa.Array]:
         if not rows:
             return [pa.array([], arrow_type(f)) for f in self.fields]
-        columns = zip(*map(msgspec.structs.astuple, rows), strict=True)
-        return [_array(values, f) for values, f in zip(columns, self.fields, strict=True)]
+        # A tuple a row would be one more object for the garbage collector to go through.
+        return [_array(list(map(attrgetter(f.name), rows)), f) for f in self.fields]
 
     def _rows(
         self, decode: Callable[[Any], Any], records: Sequence[object]

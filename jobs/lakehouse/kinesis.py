@@ -24,7 +24,7 @@ _LISTED: Final = 10_000
 """The most shards that ListShards answers with at once."""
 
 
-class Record(msgspec.Struct):
+class Record(msgspec.Struct, gc=False):
     """One record as GetRecords has it; the instant is in seconds since 1970."""
 
     Data: bytes

@@ -75,7 +75,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
 class Limits(msgspec.Struct, frozen=True):
     """Where a part stops reading a stream, whichever comes first."""
 
-    records: int = 500_000
+    records: int = 1_000_000
     megabytes: int = 256
     seconds: float = 60.0
 

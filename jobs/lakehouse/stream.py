@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -159,6 +159,21 @@ class LoadsReader(DataSourceStreamReader):
                 ),
             )
         return self._made
+
+
+def warm_up(spark: SparkSession, aws: Aws) -> None:
+    """Have each worker import and connect what a part needs, before a first load is planned."""
+
+    def ready(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        import lakehouse.ingest  # noqa: F401 - takes a second
+
+        for service in ("s3", "kinesis", "glue"):
+            aws.client(service)
+        aws.catalog()
+        return batches
+
+    workers = spark.sparkContext.defaultParallelism
+    spark.range(0, workers, 1, workers).mapInArrow(ready, "id bigint").collect()
 
 
 class IngestQuery:

@@ -37,8 +37,8 @@ _CLOCKS: Final = timedelta(minutes=1)
 class Sink(Protocol):
     """Where a part's records go."""
 
-    def add(self, shard: str, records: Sequence[Record]) -> None:
-        """Take a page of a shard."""
+    def add(self, shard: str, records: Sequence[Record]) -> int:
+        """Take a page of a shard; the bytes of its payloads."""
 
     def claim(self, shards: tuple[ShardEnd, ...], through: datetime | None) -> Claim:
         """End what was begun and say what it is."""
@@ -109,11 +109,10 @@ class StreamAttempt:
                 idle = position == start.start and read_to >= self._began
                 self._check_loss(start.shard, read_to, asked, _CLOCKS if idle else timedelta(0))
                 if page.Records:
-                    self._sink.add(start.shard, page.Records)
+                    size += self._sink.add(start.shard, page.Records)
                     position = Position("after", page.Records[-1].SequenceNumber)
                 through = _read_through(page, asked, through)
                 records += len(page.Records)
-                size += sum(len(record.Data) for record in page.Records)
                 caught_up = page.MillisBehindLatest == 0 and not page.Records
                 if caught_up or records >= most_records or size >= most_bytes:
                     break
@@ -187,8 +186,9 @@ class BronzeSink:
         self._decoder = decoder
         self._writer = writer
 
-    def add(self, shard: str, records: Sequence[Record]) -> None:
+    def add(self, shard: str, records: Sequence[Record]) -> int:
         """See Sink."""
+        size = 0
         for share in unpack([record.Data for record in records], self._format):
             rows, rejects = self._decoder.decode(share.bodies)
             columns = self._decoder.columns(rows, rejects)
@@ -197,7 +197,7 @@ class BronzeSink:
             if share.partition_keys is not None:
                 own = zip(share.partition_keys, keys, strict=True)
                 keys = [key if mine is None else mine for mine, key in own]
-            self._writer.add(
+            size += self._writer.add(
                 columns=columns,
                 rejects=rejects,
                 payloads=share.payloads,
@@ -207,6 +207,7 @@ class BronzeSink:
                 partition_keys=keys,
                 arrived_at=instants([record.ApproximateArrivalTimestamp for record in of]),
             )
+        return size
 
     def claim(self, shards: tuple[ShardEnd, ...], through: datetime | None) -> Claim:
         """See Sink."""

@@ -94,7 +94,7 @@ _METADATA = {
     "write.metadata.previous-versions-max": "50",
     # Each load adds a manifest; they are merged before a commit has many to list.
     "commit.manifest-merge.enabled": "true",
-    "commit.manifest.min-count-to-merge": "50",
+    "commit.manifest.min-count-to-merge": "20",
     "write.parquet.compression-codec": "zstd",
     "write.target-file-size-bytes": str(128 * 1024 * 1024),
     # The three modes decide how MERGE writes; copy-on-write keeps silver cheap for readers.

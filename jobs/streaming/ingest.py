@@ -7,7 +7,7 @@ from lakehouse.metrics import Metrics
 from lakehouse.release import another_wanted
 from lakehouse.runner import each_dataset, run_job
 from lakehouse.spark import before_shutdown, session
-from lakehouse.stream import IngestQuery, LoadsSource, StreamOptions
+from lakehouse.stream import IngestQuery, LoadsSource, StreamOptions, warm_up
 from lakehouse.supervise import Supervisor, stop_on_sigterm
 
 
@@ -16,6 +16,7 @@ def main() -> None:
     args = JobArgs.parse()
     spark = session(f"ingest-{args.group}")
     spark.dataSource.register(LoadsSource)
+    warm_up(spark, args.aws)
     metrics = Metrics(args.aws.client("cloudwatch"))
     contracts = args.streams()
     queries = {

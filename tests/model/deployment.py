@@ -119,10 +119,11 @@ class Files:
         self._part = part
         self._files: list[ClaimedFile] = []
 
-    def add(self, shard: str, records: Sequence[Record]) -> None:
+    def add(self, shard: str, records: Sequence[Record]) -> int:
         rows = [Row(self._plan.load, int(record.SequenceNumber)) for record in records]
         path = self._world.disk.write(f"{self._plan.load}-{self._part}-{shard}", rows)
         self._files.append(ClaimedFile(path, 1, len(rows), 0, {}, {}, {}, {}, {}, {}, []))
+        return len(rows)
 
     def claim(self, shards: tuple[ShardEnd, ...], through: datetime | None) -> Claim:
         return Claim(

@@ -71,8 +71,9 @@ class Kept:
     def __init__(self) -> None:
         self.records: list[str] = []
 
-    def add(self, shard: str, records: Sequence[Record]) -> None:  # noqa: ARG002 - Sink's signature
+    def add(self, shard: str, records: Sequence[Record]) -> int:  # noqa: ARG002 - Sink's signature
         self.records += [record.SequenceNumber for record in records]
+        return sum(len(record.Data) for record in records)
 
     def claim(self, shards: tuple[ShardEnd, ...], through: datetime | None) -> Claim:
         return Claim(

@@ -1,0 +1,1 @@
+"""How fast ingestion is, against what bounds it and against Spark's own way."""
