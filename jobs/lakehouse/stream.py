@@ -9,6 +9,7 @@ Spark starts several Python processes for a source and imports this module in ea
 
 from __future__ import annotations
 
+import gc
 import re
 import shutil
 import tempfile
@@ -170,6 +171,8 @@ def warm_up(spark: SparkSession, aws: Aws) -> None:
         for service in ("s3", "kinesis", "glue"):
             aws.client(service)
         aws.catalog()
+        # What was imported stays, so the collector need not go through it page after page.
+        gc.freeze()
         return batches
 
     workers = spark.sparkContext.defaultParallelism

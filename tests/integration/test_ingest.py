@@ -16,7 +16,7 @@ import pytest
 
 from lakehouse import ingest, kpl
 from lakehouse.aws import Aws
-from lakehouse.contract import Contracts, StreamSource
+from lakehouse.contract import Contracts, Field, StreamSource
 from lakehouse.errors import EstateError, LakehouseError
 from lakehouse.icetable import IcebergLoadTable
 from lakehouse.kinesis import Stream
@@ -151,6 +151,42 @@ def test_aggregates_and_hostile_records_each_have_a_place(
     }
     bad = sorted(r["_reject"]["code"] for r in new if r["_reject"])
     assert bad == ["empty", "malformed", "range"]
+
+
+def test_a_field_appears_as_a_column_once_the_contract_has_it(
+    aws: Aws, contracts: Contracts, flights: Loads, planner: StreamPlanner
+) -> None:
+    """Until then it is kept in the payload, and the stream runs on."""
+    old = contracts["flights"]
+    send(aws, [flight(1, gate="B22")])
+    while flights.run(planner, ingest.on_driver(aws, old)) is not None:
+        pass
+    gate = Field(name="gate", type="string", description="where passengers board")
+    new = msgspec.structs.replace(old, fields=(*old.fields, gate), version="2.0.0")
+    loads = ingest.open_loads(aws, new)
+    send(aws, [flight(2, gate="C3"), flight(3)])
+    while loads.run(planner, ingest.on_driver(aws, new)) is not None:
+        pass
+    rows = sorted(bronze(aws, "flights").to_pylist(), key=lambda row: row["_load"])[-3:]
+    assert [row["gate"] for row in rows[1:]].count("C3") == 1
+    assert [row["gate"] for row in rows].count(None) == 2
+    assert b'"gate": "B22"' in rows[0]["_payload"]
+    assert [row["_contract_version"] for row in rows] == [old.version, "2.0.0", "2.0.0"]
+
+
+def test_another_accounts_stream_is_read_under_its_role(aws: Aws, contracts: Contracts) -> None:
+    stream = StreamSource(
+        arn=f"arn:aws:kinesis:us-east-1:000000000000:stream/{aws.stream('flights')}",
+        role="arn:aws:iam::000000000000:role/reader",
+    )
+    partner = msgspec.structs.replace(contracts["flights"], dataset="partner", stream=stream)
+    loads = ingest.open_loads(aws, partner)
+    planner = StreamPlanner(Stream.of(aws, partner))
+    while loads.run(planner, ingest.on_driver(aws, partner)) is not None:
+        pass
+    assert Counter(bronze(aws, "partner")["_payload"].to_pylist()) == Counter(
+        bronze(aws, "flights")["_payload"].to_pylist()
+    )
 
 
 def test_what_a_table_needs_is_told_from_what_nothing_needs(aws: Aws, contracts: Contracts) -> None:
