@@ -1,7 +1,7 @@
 """Reads contracts: Open Data Contract Standard YAML, checked at the edge, into the typed model.
 
 What the standard has no word for stands in ``customProperties``; those that exist are the keys
-of :class:`_Custom`. Source of the rules: the standard's own JSON schema, shipped with
+of :class:`CustomProperties`. Source of the rules: the standard's own JSON schema, shipped with
 ``open-data-contract-standard``.
 """
 
@@ -11,10 +11,9 @@ import difflib
 import functools
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, get_args
 
 import jsonschema
 import msgspec
@@ -30,45 +29,22 @@ from lakehouse.contract import (
     NAME,
     Contract,
     Contracts,
-    Deduplicate,
     Field,
     FileFormat,
     LogicalType,
-    Partition,
     Sla,
-    SourceKind,
-    StreamSource,
-    Transform,
+)
+from lakehouse.customproperties import (
+    CustomProperties,
+    deduplication,
+    file_format,
+    partitions,
+    stream_source,
 )
 from lakehouse.errors import ContractError
 
 _HOURS = {"h": 1.0, "hour": 1.0, "hours": 1.0, "d": 24.0, "day": 24.0, "days": 24.0, "m": 1 / 60}
-_PARTITION = re.compile(r"(?:(?P<transform>day|month|year)\()?(?P<field>[a-z][a-z0-9_]*)\)?")
-_STREAM_ARN = re.compile(r"arn:aws[a-z-]*:kinesis:[a-z0-9-]+:\d{12}:stream/[A-Za-z0-9_.-]{1,128}")
 _OPTIONS = {"minimum", "maximum", "minLength", "maxLength", "pattern", "format"}
-
-
-class _Dedup(msgspec.Struct, forbid_unknown_fields=True):
-    key: list[str] = []
-    keep: Literal["first", "latest"] = "latest"
-    within: str | None = None
-
-
-class _Format(FileFormat, frozen=True, kw_only=True):
-    schema: str | dict[str, Any] | None = None  # type: ignore[assignment]  # as it is written
-
-
-class _Custom(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
-    """The platform's own properties, each with its default."""
-
-    source: SourceKind
-    format: _Format | None = None
-    stream: StreamSource | None = None
-    group: str = "main"
-    event_time: str | None = None
-    deduplicate: _Dedup = msgspec.field(default_factory=_Dedup)
-    partition_by: str | None = None
-    on_failed_gate: Literal["hold", "set-aside"] = "hold"
 
 
 def load_contracts(directory: str | Path) -> Contracts:
@@ -170,7 +146,7 @@ def _convert(odcs: OpenDataContractStandard, path: str) -> Contract:
     if not isinstance(odcs.team, Team) or not odcs.team.name:
         raise ContractError(f"{path}: no owner; add 'team: {{name: ...}}'")
     custom = msgspec.convert(
-        {p.property: p.value for p in odcs.customProperties or []}, type=_Custom
+        {p.property: p.value for p in odcs.customProperties or []}, type=CustomProperties
     )
     fields = tuple(_field(p, path) for p in schema.properties or [])
     if not fields:
@@ -186,12 +162,12 @@ def _convert(odcs: OpenDataContractStandard, path: str) -> Contract:
         owner=odcs.team.name,
         fields=fields,
         source=custom.source,
-        format=_format(custom.format, custom.source, path),
-        stream=_stream(custom.stream, custom.source, path),
+        format=file_format(custom.format, custom.source, path),
+        stream=stream_source(custom.stream, custom.source, path),
         group=custom.group,
         event_time=custom.event_time,
-        deduplicate=_deduplicate(custom.deduplicate, fields, path),
-        partition_by=tuple(_partitions(custom.partition_by, path)),
+        deduplicate=deduplication(custom.deduplicate, fields, path),
+        partition_by=tuple(partitions(custom.partition_by, path)),
         on_failed_gate=custom.on_failed_gate,
         checks=tuple(_soda(schema.quality, path)),
         sla=_sla(odcs),
@@ -199,65 +175,6 @@ def _convert(odcs: OpenDataContractStandard, path: str) -> Contract:
     )
     _check_references(contract)
     return contract
-
-
-def _format(given: _Format | None, source: SourceKind, path: str) -> FileFormat:
-    if given is None:
-        return FileFormat(type="csv" if source == "files" else "json")
-    allowed = ("json", "avro") if source == "stream" else ("csv", "ndjson", "json")
-    if given.type not in allowed:
-        raise ContractError(
-            f"{path}: format.type {given.type!r} for source {source!r}; "
-            f"expected {' or '.join(allowed)}"
-        )
-    if given.compression is not None and source != "stream":
-        raise ContractError(
-            f"{path}: format.compression is of the records of a stream, source is {source!r}; "
-            "remove it"
-        )
-    if given.schema is not None and given.type != "avro":
-        raise ContractError(
-            f"{path}: format.schema is the schema of Avro, format.type is {given.type!r}; remove it"
-        )
-    written = msgspec.structs.asdict(given)
-    return FileFormat(**written | {"schema": _avro_schema(given.schema, path)})
-
-
-def _avro_schema(given: str | dict[str, Any] | None, path: str) -> str | None:
-    """The text of a schema that is given as such, or by a path beside the contract."""
-    if isinstance(given, dict):
-        return msgspec.json.encode(given).decode()
-    if given is None or given.lstrip().startswith("{"):
-        return given
-    file = Path(path).parent / given
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise ContractError(
-            f"{path}: format.schema {given!r}: {file} cannot be read ({error}); give the path of "
-            "an .avsc file beside the contract, or the schema itself"
-        ) from error
-
-
-def _stream(given: StreamSource | None, source: SourceKind, path: str) -> StreamSource:
-    if given is None:
-        return StreamSource()
-    if source != "stream":
-        raise ContractError(f"{path}: 'stream' is given for source {source!r}; remove it")
-    if given.arn is not None and not _STREAM_ARN.fullmatch(given.arn):
-        raise ContractError(
-            f"{path}: stream.arn {given.arn!r}; expected arn:aws:kinesis:<region>:<account>:"
-            "stream/<name>"
-        )
-    if given.start not in {"trim_horizon", "latest"}:
-        try:
-            msgspec.convert(given.start, Annotated[datetime, msgspec.Meta(tz=True)])
-        except msgspec.ValidationError as error:
-            raise ContractError(
-                f"{path}: stream.start {given.start!r}; expected trim_horizon, latest or an "
-                "instant such as 2026-01-31T00:00:00Z"
-            ) from error
-    return given
 
 
 def _check_name(name: str, what: str, path: str) -> None:
@@ -319,33 +236,6 @@ def _soda(quality: list[DataQuality] | None, path: str) -> Iterator[dict[str, An
                 "expected 'engine: soda' with an 'implementation' mapping, a Soda check verbatim"
             )
         yield check.implementation
-
-
-def _deduplicate(custom: _Dedup, fields: tuple[Field, ...], path: str) -> Deduplicate:
-    key = tuple(custom.key) or tuple(f.name for f in fields if f.primary_key)
-    if not key:
-        raise ContractError(f"{path}: no key; mark a property 'primaryKey: true'")
-    within = None
-    if custom.within is not None:
-        match = re.fullmatch(r"(\d+)d", custom.within)
-        if not match:
-            raise ContractError(
-                f"{path}: deduplicate.within is {custom.within!r}; expected days such as '7d'"
-            )
-        within = int(match[1])
-    return Deduplicate(key=key, keep=custom.keep, within_days=within)
-
-
-def _partitions(text: str | None, path: str) -> Iterator[Partition]:
-    for part in text.split(",") if text else ():
-        match = _PARTITION.fullmatch(part.strip())
-        if not match:
-            raise ContractError(
-                f"{path}: partitionBy is {text!r}; expected a field or "
-                f"{', '.join(f'{t}(field)' for t in get_args(Transform)[1:])}"
-            )
-        transform: Any = match["transform"] or "identity"
-        yield Partition(match["field"], transform)
 
 
 def _sla(odcs: OpenDataContractStandard) -> Sla:

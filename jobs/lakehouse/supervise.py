@@ -21,7 +21,7 @@ _END_SECONDS: Final = 90.0
 
 
 class Query(Protocol):
-    """What is supervised; ``stream.IngestQuery`` is one."""
+    """What is supervised; ``ingestquery.IngestQuery`` is one."""
 
     loads_done: int
 

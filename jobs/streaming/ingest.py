@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from lakehouse.ingestquery import IngestQuery, warm_up
 from lakehouse.jobargs import JobArgs
 from lakehouse.metrics import Metrics
 from lakehouse.release import another_wanted
 from lakehouse.runner import each_dataset, run_job
 from lakehouse.spark import before_shutdown, session
-from lakehouse.stream import IngestQuery, LoadsSource, StreamOptions, warm_up
+from lakehouse.stream import LoadsSource, StreamOptions
 from lakehouse.supervise import Supervisor, stop_on_sigterm
 
 

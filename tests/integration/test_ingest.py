@@ -248,7 +248,8 @@ def test_pages_of_a_pull_land_as_their_records(aws: Aws, contracts: Contracts) -
 def test_spark_drains_the_stream_and_goes_on_where_the_ledger_stands(
     spark: SparkSession, aws: Aws, contracts: Contracts
 ) -> None:
-    from lakehouse.stream import IngestQuery, LoadsSource, StreamOptions
+    from lakehouse.ingestquery import IngestQuery
+    from lakehouse.stream import LoadsSource, StreamOptions
 
     spark.dataSource.register(LoadsSource)
     done: list[LoadReport] = []
@@ -266,7 +267,8 @@ def test_spark_drains_the_stream_and_goes_on_where_the_ledger_stands(
 def test_a_query_ends_between_two_loads(
     spark: SparkSession, aws: Aws, contracts: Contracts
 ) -> None:
-    from lakehouse.stream import IngestQuery, LoadsSource, StreamOptions
+    from lakehouse.ingestquery import IngestQuery
+    from lakehouse.stream import LoadsSource, StreamOptions
 
     spark.dataSource.register(LoadsSource)
     published = threading.Event()
@@ -283,7 +285,8 @@ def test_a_query_ends_between_two_loads(
 
 
 def test_a_query_that_cannot_run_says_why(spark: SparkSession, aws: Aws) -> None:
-    from lakehouse.stream import IngestQuery, LoadsSource, StreamOptions
+    from lakehouse.ingestquery import IngestQuery
+    from lakehouse.stream import LoadsSource, StreamOptions
 
     contract = load_contracts(ROOT / "quality" / "contracts")["flights"]
     elsewhere = msgspec.structs.replace(

@@ -304,7 +304,8 @@ def test_whatever_comes_in_whatever_order(aws: Aws, actions: list[tuple[Any, ...
 
 
 def test_spark_drains_the_stream_through_a_split(spark: SparkSession, aws: Aws) -> None:
-    from lakehouse.stream import IngestQuery, LoadsSource, StreamOptions
+    from lakehouse.ingestquery import IngestQuery
+    from lakehouse.stream import LoadsSource, StreamOptions
 
     feed = Feed(aws)
     feed.send(120)
