@@ -15,11 +15,8 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import msgspec
-import structlog
 
 from lakehouse.ledger import Ledger
-
-log = structlog.get_logger(__name__)
 
 MINIMUM_AGE: Final = timedelta(days=3)
 """The age that makes a file removable: more than the longest task or compaction takes."""
@@ -84,14 +81,6 @@ def remove_orphans(
     if not dry_run:
         for path in orphans:
             files.remove(path)
-    log.info(
-        "orphans",
-        dataset=ledger.dataset,
-        files=len(listed),
-        orphans=len(orphans),
-        young=len(loose) - len(orphans),
-        removed=not dry_run,
-    )
     return Orphans(tuple(orphans), removed=not dry_run, young=len(loose) - len(orphans))
 
 
