@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from model.lake import Commits, Disk, InFlight, Ledgers, Row, Table
 from model.scheduler import Scheduler
 from model.shards import Shards
+from support.inline import Inline
 
 from lakehouse.kinesis import Record, Stream
 from lakehouse.ledger import Claim, ClaimedFile, Ledger, Limits, Plan, ShardEnd
@@ -135,15 +135,3 @@ class Files:
     def abort(self) -> None:
         for file in self._files:
             self._world.disk.remove(file.path)
-
-
-class Inline(Executor):
-    """Runs what is submitted at once, so that fetching ahead is one more call."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it
-            future.set_exception(error)
-        return future

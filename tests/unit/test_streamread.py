@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, Future
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pyarrow as pa
 import pytest
+from support.inline import Inline
 
 from lakehouse.errors import DataLossError
 from lakehouse.kinesis import (
@@ -23,18 +22,6 @@ from lakehouse.ledger import Claim, Limits, Part, Plan, Position, ShardEnd, Shar
 from lakehouse.streamread import StreamAttempt, instants
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class Inline(Executor):
-    """Runs at once, so that the order of calls is that of the text."""
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except (ThrottledError, ExpiredIteratorError) as error:
-            future.set_exception(error)
-        return future
 
 
 class Scripted(Stream):
