@@ -74,7 +74,8 @@ class IngestQuery:
         The ledger is the checkpoint. Spark's own only has to outlive the query, so each start has a
         fresh one on the driver's disk, which no other driver and no earlier run can spoil.
         """
-        self._forget()
+        self._drop_checkpoint()
+        self._failed_start = None
         dataset = self._options.contract.dataset
         try:
             self._checkpoint = tempfile.mkdtemp(prefix=f"checkpoint-{dataset}-")
@@ -136,12 +137,11 @@ class IngestQuery:
         """Stop at once."""
         if self._query is not None:
             self._query.stop()
-        self._forget()
+        self._drop_checkpoint()
 
-    def _forget(self) -> None:
+    def _drop_checkpoint(self) -> None:
         if self._checkpoint:
             shutil.rmtree(self._checkpoint, ignore_errors=True)
-        self._failed_start = None
 
     def _publisher(self) -> Callable[[DataFrame, int], None]:
         from lakehouse.ingest import open_loads

@@ -70,7 +70,7 @@ class StreamAttempt:
         self._ahead = ahead
         self._clock = clock
         self._accept_loss = accept_loss
-        self._lost: list[str] = []
+        self._lost: dict[str, str] = {}
 
     def read(self) -> Claim:
         """Read each shard until it is caught up, closed or at the load's limits.
@@ -87,7 +87,7 @@ class StreamAttempt:
         return msgspec.structs.replace(
             claim,
             seconds=round(time.monotonic() - began, 3),
-            accepted_loss="; ".join(self._lost),
+            accepted_loss="; ".join(self._lost.values()),
         )
 
     def abort(self) -> None:
@@ -121,7 +121,7 @@ class StreamAttempt:
         except ShardGoneError:
             if not self._accept_loss:
                 raise
-            self._lost.append(f"all that was left in {start.shard}")
+            self._lost[start.shard] = f"all that was left in {start.shard}"
             return ShardEnd(start.shard, position, closed=True, behind_ms=0), through
         closed = page.NextShardIterator is None
         return ShardEnd(start.shard, position, closed, page.MillisBehindLatest), through
@@ -134,7 +134,7 @@ class StreamAttempt:
             return
         kept = self._stream.retention()
         horizon = asked - kept + margin
-        if through >= horizon or (self._accept_loss and self._lost):
+        if through >= horizon or shard in self._lost:
             return
         lost = f"what arrived in {shard} between {through:%Y-%m-%d %H:%M}Z and {horizon:%H:%M}Z"
         if not self._accept_loss:
@@ -143,7 +143,7 @@ class StreamAttempt:
                 f"{through:%Y-%m-%d %H:%M}Z only: {lost} may be lost. Raise the retention if it "
                 "is not too late; else send it again, or start the job with --accept-loss"
             )
-        self._lost.append(lost)
+        self._lost[shard] = lost
 
     def _pages(self, start: ShardStart, limit: int) -> Iterator[tuple[Page, datetime]]:
         """The shard's pages and when each was asked for; at least one.

@@ -300,6 +300,24 @@ def test_a_query_that_cannot_run_says_why(spark: SparkSession, aws: Aws) -> None
         query.drain()
 
 
+def test_a_query_that_cannot_start_says_why_too(
+    spark: SparkSession, aws: Aws, contracts: Contracts
+) -> None:
+    from lakehouse.ingestquery import IngestQuery
+    from lakehouse.stream import LoadsSource, StreamOptions
+
+    flights = contracts["flights"]
+    ingest.open_loads(aws, flights)
+    first = msgspec.structs.replace(flights.fields[0], type="integer", pattern=None)
+    changed = msgspec.structs.replace(flights, fields=(first, *flights.fields[1:]))
+    spark.dataSource.register(LoadsSource)
+    query = IngestQuery(spark, StreamOptions(aws, changed), lambda _: None)
+    query.start()
+    assert not query.alive
+    with pytest.raises(LakehouseError, match="a column keeps its type"):
+        query.drain()
+
+
 def test_spark_lands_files(spark: SparkSession, aws: Aws, contracts: Contracts) -> None:
     planes = contracts["planes"]
     put(aws, "planes/bad.csv", b"a,b\n1,2\n")

@@ -151,6 +151,18 @@ def test_an_accepted_loss_is_said_in_the_claim() -> None:
     assert claim.accepted_loss == "what arrived in shard between 2025-12-30 23:00Z and 00:01Z"
 
 
+def test_what_each_shard_lost_is_said_once() -> None:
+    trim, through = Position("trim_horizon"), NOW - timedelta(hours=25)
+    starts = (ShardStart("a", trim), ShardStart("b", trim))
+    state = StreamState({"a": trim, "b": trim}, (), trim, through, began=NOW - timedelta(days=9))
+    plan = Plan(0, NOW, (Part(shards=starts),), Limits(), state)
+    claim = StreamAttempt(
+        Scripted(page(1), page(), page(2), page()), Kept(), plan, 0,
+        ahead=Inline(), clock=lambda: NOW, accept_loss=True,
+    ).read()  # fmt: skip
+    assert [text.split()[3] for text in claim.accepted_loss.split("; ")] == ["a", "b"]
+
+
 def test_a_backlog_from_before_the_first_load_is_read_from_the_edge_of_the_retention() -> None:
     edge = 24 * 3_600_000
     stream = Scripted(page(1, behind=edge - 10_000), page(2, behind=edge - 20_000), page())
