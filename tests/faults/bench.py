@@ -8,12 +8,13 @@ from pathlib import Path
 from random import Random
 
 import msgspec
-from faults.job import Job, until
+from faults.job import Job
 from faults.proxy import Proxy
 from faults.reconcile import Finding, Reconciler, visible
 from faults.rules import Rule
 from faults.traffic import Traffic
 from pyiceberg.table import Table
+from support.waiting import until
 
 from lakehouse.aws import Aws
 from lakehouse.tables import load_table

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -129,13 +128,3 @@ def _session(leader: int) -> list[psutil.Process]:
             if os.getsid(process.pid) == leader:
                 members.append(process)
     return members
-
-
-def until(done: Callable[[], bool], seconds: float, every: float = 0.05) -> bool:
-    """Wait until something is so; False when it is not within the seconds."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(every)
-    return True

@@ -6,10 +6,10 @@ from random import Random
 from typing import Final
 
 from faults.bench import Bench, Injected, NotInjectedError
-from faults.job import until
 from faults.points import claim_put, plan_put
 from faults.proxy import Proxy
 from faults.rules import Rule
+from support.waiting import until
 
 _START: Final = 60.0
 """Seconds within which the second driver is to take part."""

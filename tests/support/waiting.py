@@ -11,9 +11,19 @@ T = TypeVar("T")
 
 def wait_for(condition: Callable[[], T | None], timeout: float = 60, every: float = 0.05) -> T:
     """The first truthy value of ``condition``; AssertionError after ``timeout`` seconds."""
-    deadline = time.monotonic() + timeout
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout} s; the last answer was {found!r}")
+    found = _last(condition, timeout, every)
+    if not found:
+        raise AssertionError(f"not within {timeout} s; the last answer was {found!r}")
+    return found
+
+
+def until(condition: Callable[[], object], seconds: float, every: float = 0.05) -> bool:
+    """Whether ``condition`` comes true within so many seconds."""
+    return bool(_last(condition, seconds, every))
+
+
+def _last(condition: Callable[[], T | None], seconds: float, every: float) -> T | None:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() <= deadline:
         time.sleep(every)
     return found
