@@ -31,25 +31,6 @@ class UserRecord(NamedTuple):
     data: bytes
 
 
-def aggregate(records: Sequence[UserRecord]) -> bytes:
-    """One Kinesis record of many user records."""
-    keys: dict[str, int] = {}
-    hash_keys: dict[str, int] = {}
-    body = bytearray()
-    for record in records:
-        message = bytearray(b"\x08")
-        message += _varint(keys.setdefault(record.partition_key, len(keys)))
-        if record.explicit_hash_key is not None:
-            message += b"\x10"
-            message += _varint(hash_keys.setdefault(record.explicit_hash_key, len(hash_keys)))
-        message += _delimited(3, record.data)
-        body += _delimited(3, bytes(message))
-    head = b"".join(_delimited(1, key.encode()) for key in keys)
-    head += b"".join(_delimited(2, key.encode()) for key in hash_keys)
-    message_bytes = head + bytes(body)
-    return MAGIC + message_bytes + _digest(message_bytes)
-
-
 def deaggregate(data: bytes) -> list[UserRecord]:
     """The user records of an aggregate, in order; AggregateError when it is not intact."""
     if not data.startswith(MAGIC):
@@ -147,19 +128,6 @@ def _read_varint(message: bytes, start: int) -> tuple[int, int]:
         if byte < 0x80 and value < _UINT64:
             return value, start + place + 1
     raise AggregateError(f"expected a number of at most 64 bits at byte {start}")
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _delimited(number: int, value: bytes) -> bytes:
-    return bytes([number << 3 | _BYTES]) + _varint(len(value)) + value
 
 
 def _digest(message: bytes) -> bytes:

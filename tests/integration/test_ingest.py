@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pyarrow as pa
 import pytest
+from support.aggregates import aggregate
 
 from lakehouse import ingest, kpl
 from lakehouse.aws import Aws
@@ -138,7 +139,7 @@ def test_aggregates_and_hostile_records_each_have_a_place(
     before = bronze(aws, "flights").num_rows
     packed = [kpl.UserRecord(f"k{n}", None, flight(n)) for n in range(5)]
     late = flight(1, scheduled_departure="9999-12-31T23:59:59-14:00")
-    sent = [kpl.aggregate(packed), flight(7), b"\xff\xfe", b"", late]
+    sent = [aggregate(packed), flight(7), b"\xff\xfe", b"", late]
     send(aws, sent)
     execute = ingest.on_driver(aws, contracts["flights"])
     while flights.run(planner, execute) is not None:

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from support.aggregates import aggregate
 
 from lakehouse.contract import Contract, Deduplicate, Field, FileFormat
 from lakehouse.decode import Reject, RowDecoder, reason
-from lakehouse.kpl import UserRecord, aggregate
+from lakehouse.kpl import UserRecord
 from lakehouse.unpack import INFLATED_BYTES, unpack
 
 CORPUS = Path(__file__).parents[1] / "fixtures" / "hostile"

@@ -6,8 +6,9 @@ import hashlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.aggregates import aggregate
 
-from lakehouse.kpl import MAGIC, AggregateError, UserRecord, aggregate, deaggregate
+from lakehouse.kpl import MAGIC, AggregateError, UserRecord, deaggregate
 
 RECORDS = st.lists(
     st.builds(

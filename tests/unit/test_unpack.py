@@ -6,11 +6,12 @@ import zlib
 from typing import Any
 
 import pytest
+from support.aggregates import aggregate
 
 from lakehouse.contract import FileFormat
 from lakehouse.decode import Reject, RejectError
 from lakehouse.errors import ContractError
-from lakehouse.kpl import MAGIC, UserRecord, aggregate
+from lakehouse.kpl import MAGIC, UserRecord
 from lakehouse.odcs import parse_contract
 from lakehouse.unpack import INFLATED_BYTES, Unpacked, body_of, inflate, unpack
 
