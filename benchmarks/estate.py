@@ -18,8 +18,8 @@ from benchmarks.data import Bids
 from benchmarks.replay import SERVE
 from lakehouse import naming
 from lakehouse.aws import Aws
-from lakehouse.contract import Contract
-from lakehouse.odcs import load_contracts
+from lakehouse.contracts.model import Contract
+from lakehouse.contracts.odcs import load_contracts
 from localaws.emulator import ACCOUNT_KEYS, Emulator
 from localaws.processes import Process, free_port
 

@@ -11,10 +11,10 @@ import msgspec
 
 from benchmarks import data
 from benchmarks.estate import Estate, contract
-from lakehouse import ingest
-from lakehouse.kinesis import Stream
-from lakehouse.ledger import Limits
-from lakehouse.streamplan import StreamPlanner
+from lakehouse.ingestion import ingest
+from lakehouse.ingestion.kinesis import Stream
+from lakehouse.ingestion.ledger import Limits
+from lakehouse.ingestion.streamplan import StreamPlanner
 from lakehouse.tables import load_table
 
 RECORDS: Final = 100

@@ -20,7 +20,7 @@ from benchmarks.estate import Estate
 from benchmarks.measure import Meter
 from benchmarks.watch import Watch
 from lakehouse.errors import EstateError
-from lakehouse.ingest import open_ledger
+from lakehouse.ingestion.ingest import open_ledger
 from localaws.processes import Process
 from localaws.sparkenv import launch_env
 

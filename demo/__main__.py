@@ -22,8 +22,8 @@ from demo.pipeline import CONTRACTS, read_source, run
 from demo.steps import Steps
 from demo.summary import show
 from lakehouse.aws import Aws
+from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import EstateError, LakehouseError
-from lakehouse.odcs import load_contracts
 from localaws import local
 
 HOME = Path(".lakehouse", "demo")

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Final
 
 from lakehouse.aws import Aws
+from lakehouse.cli.runs import JobRun
 from lakehouse.errors import EstateError
 from lakehouse.naming import Layer
-from lakehouse.runs import JobRun
 from lakehouse.tables import load_table
 
 _POLL: Final = 0.5

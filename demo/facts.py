@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 from demo.reconcile import Figure
 from demo.steps import Took
 from lakehouse.aws import Aws
-from lakehouse.contract import Contracts
+from lakehouse.contracts.model import Contracts
 from lakehouse.naming import Layer
-from lakehouse.progress import SetAside, read_state
+from lakehouse.promotion.progress import SetAside, read_state
+from lakehouse.promotion.verdict import Verdict, read_verdicts
 from lakehouse.tables import load_table
-from lakehouse.verdict import Verdict, read_verdicts
 
 STREAMED: Final = "flights"
 

@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs
 from demo.charts import charts
 from demo.facts import STREAMED, DemoFacts
 from demo.reconcile import Figure
-from lakehouse.verdict import Check, Verdict
+from lakehouse.promotion.verdict import Check, Verdict
 
 KINDS: Final = {
     "flight": "in time",

@@ -20,11 +20,11 @@ from demo.reconcile import Figure, reconcile
 from demo.steps import Steps
 from demo.trouble import Delivery, deliveries
 from lakehouse.aws import Aws
-from lakehouse.drop import drop
-from lakehouse.odcs import load_contracts
-from lakehouse.produce import Record, produce
-from lakehouse.progress import read_state
-from lakehouse.runs import JobRun
+from lakehouse.cli.drop import drop
+from lakehouse.cli.produce import Record, produce
+from lakehouse.cli.runs import JobRun
+from lakehouse.contracts.odcs import load_contracts
+from lakehouse.promotion.progress import read_state
 from lakehouse.tables import load_table
 from localaws.local import LocalEstate
 

@@ -17,8 +17,8 @@ from estate.lake import Lake
 from estate.release import ROOT, make_release
 from estate.streams import Streams
 from lakehouse import naming
+from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import LakehouseError
-from lakehouse.odcs import load_contracts
 
 
 def build() -> None:

@@ -13,8 +13,8 @@ import pytest
 from lakehouse import aws as aws_module
 from lakehouse import naming
 from lakehouse.aws import Aws
-from lakehouse.contract import Contracts
-from lakehouse.odcs import load_contracts
+from lakehouse.contracts.model import Contracts
+from lakehouse.contracts.odcs import load_contracts
 from lakehouse.spark import catalog_conf
 from localaws import local, sparkenv
 from localaws.emulator import ACCOUNT_KEYS, Emulator

@@ -23,11 +23,11 @@ from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 from benchmarks.contestants.run import Run, in_processes
 from benchmarks.data import Bids
 from benchmarks.estate import contract
-from lakehouse.bronze import BronzeWriter
-from lakehouse.decode import RowDecoder
-from lakehouse.kinesis import Page, Stream
-from lakehouse.ledger import Limits, Part, Plan, Position, ShardStart
-from lakehouse.streamread import BronzeSink, StreamAttempt
+from lakehouse.decoding.decode import RowDecoder
+from lakehouse.ingestion.bronze import BronzeWriter
+from lakehouse.ingestion.kinesis import Page, Stream
+from lakehouse.ingestion.ledger import Limits, Part, Plan, Position, ShardStart
+from lakehouse.ingestion.streamread import BronzeSink, StreamAttempt
 from lakehouse.tables import iceberg_schema, partition_spec
 
 

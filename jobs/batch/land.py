@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse.ingest import land, on_spark
+from lakehouse.ingestion.ingest import land, on_spark
 from lakehouse.jobargs import JobArgs
 from lakehouse.runner import each_dataset, run_job
 from lakehouse.spark import session

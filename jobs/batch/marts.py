@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from lakehouse.contract import Contract
+from lakehouse.contracts.model import Contract
 from lakehouse.errors import ContractError
 from lakehouse.jobargs import JobArgs
-from lakehouse.marts import Build, build, plan
+from lakehouse.marts.build import Build, build, plan
 from lakehouse.runner import each_dataset, run_job
 from lakehouse.spark import session
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from lakehouse.contract import Contract
+from lakehouse.contracts.model import Contract
 from lakehouse.jobargs import JobArgs
-from lakehouse.promote import Promotion, pending, promote
+from lakehouse.promotion.promote import Promotion, pending, promote
 from lakehouse.runner import each_dataset, run_job
 from lakehouse.spark import session
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import msgspec
 
 from lakehouse.aws import Aws
-from lakehouse.contract import Contract, Contracts
+from lakehouse.contracts.model import Contract, Contracts
+from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import ContractError
-from lakehouse.ledger import Limits
-from lakehouse.odcs import load_contracts
+from lakehouse.ingestion.ledger import Limits
 
 
 class JobArgs(msgspec.Struct, frozen=True):

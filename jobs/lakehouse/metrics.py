@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lakehouse.loads import LoadReport, log_load
+from lakehouse.ingestion.loads import LoadReport, log_load
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
-from lakehouse.contract import Contract
+from lakehouse.contracts.model import Contract
 from lakehouse.errors import LakehouseError
 
 log = structlog.get_logger(__name__)

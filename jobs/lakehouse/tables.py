@@ -36,7 +36,7 @@ from pyiceberg.types import (
 
 from lakehouse import naming
 from lakehouse.aws import Aws
-from lakehouse.contract import Contract, Field
+from lakehouse.contracts.model import Contract, Field
 from lakehouse.errors import ContractError
 from lakehouse.naming import Layer
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from lakehouse.ingestquery import IngestQuery, warm_up
+from lakehouse.ingestion.ingestquery import IngestQuery, warm_up
+from lakehouse.ingestion.stream import LoadsSource, StreamOptions
+from lakehouse.ingestion.supervise import Supervisor, stop_on_sigterm
 from lakehouse.jobargs import JobArgs
 from lakehouse.metrics import Metrics
 from lakehouse.release import another_wanted
 from lakehouse.runner import each_dataset, run_job
 from lakehouse.spark import before_shutdown, session
-from lakehouse.stream import LoadsSource, StreamOptions
-from lakehouse.supervise import Supervisor, stop_on_sigterm
 
 
 def main() -> None:

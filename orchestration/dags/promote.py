@@ -17,7 +17,7 @@ from lakehouse_dags.datasets import owners, read_datasets
 from lakehouse_dags.deployment import DEFAULTS, bucket, glue_job
 from lakehouse_dags.verdicts import in_words, verdicts_since
 
-log = logging.getLogger("lakehouse.promote")
+log = logging.getLogger("lakehouse.promotion.promote")
 promoted = read_datasets("stream", "files", "pull")
 
 with DAG(

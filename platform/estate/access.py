@@ -17,7 +17,7 @@ from estate.config import StackConfig
 from estate.grants import Statement, policy
 from estate.keys import KEYS, KeyName, Keys
 from lakehouse import naming
-from lakehouse.contract import Contract
+from lakehouse.contracts.model import Contract
 from lakehouse.errors import EstateError
 
 Rules = Callable[[Account, dict[KeyName, str]], list[Statement]]

@@ -11,7 +11,7 @@ from typing import Any
 from estate.account import Account
 from estate.grants import Statement, allow, job_basics, objects, tables, use_keys
 from estate.keys import KeyName
-from lakehouse.contract import Contract
+from lakehouse.contracts.model import Contract
 
 KeyArns = Mapping[KeyName, str]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lakehouse.contract import Contracts
+from lakehouse.contracts.model import Contracts
 from lakehouse.errors import EstateError
 
 ROOT: Final = Path(__file__).resolve().parents[2]

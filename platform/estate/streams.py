@@ -9,7 +9,7 @@ import pulumi_aws as aws
 
 from estate.config import StackConfig
 from lakehouse import naming
-from lakehouse.contract import Contract
+from lakehouse.contracts.model import Contract
 
 
 class Streams(pulumi.ComponentResource):

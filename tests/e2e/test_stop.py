@@ -6,10 +6,10 @@ import json
 
 from support.waiting import wait_for
 
-from lakehouse import ingest
 from lakehouse.aws import Aws
-from lakehouse.contract import Contracts
-from lakehouse.produce import Record, produce
+from lakehouse.cli.produce import Record, produce
+from lakehouse.contracts.model import Contracts
+from lakehouse.ingestion import ingest
 from localaws.local import LocalEstate
 
 

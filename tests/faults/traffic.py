@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from lakehouse.produce import Record, produce
+from lakehouse.cli.produce import Record, produce
 
 KEYS: Final = 250
 BAD: Final = 50

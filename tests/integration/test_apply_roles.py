@@ -31,11 +31,11 @@ CONTRACTS = ROOT / "quality" / "contracts"
 PREFIX = "lakehouse-local"
 STEP = """
 import sys
-from lakehouse import ingest
+from lakehouse.ingestion import ingest
 from lakehouse.aws import Aws
-from lakehouse.kinesis import Stream
-from lakehouse.odcs import load_contracts
-from lakehouse.streamplan import StreamPlanner
+from lakehouse.ingestion.kinesis import Stream
+from lakehouse.contracts.odcs import load_contracts
+from lakehouse.ingestion.streamplan import StreamPlanner
 
 job, dataset, contracts = sys.argv[1:]
 aws = Aws.from_env("lakehouse-local")

@@ -12,10 +12,10 @@ import boto3
 import msgspec
 import pytest
 
-from lakehouse import cli
 from lakehouse.aws import Aws
-from lakehouse.contract import Contracts
-from lakehouse.ingest import land, on_driver
+from lakehouse.cli import app as cli
+from lakehouse.contracts.model import Contracts
+from lakehouse.ingestion.ingest import land, on_driver
 from localaws.local import LocalEstate
 
 PREFIX = "lakehouse-local"

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lakehouse import icetable
 from lakehouse.aws import Aws
-from lakehouse.bronze import BronzeWriter
-from lakehouse.contract import Contract, Contracts
-from lakehouse.decode import RowDecoder
-from lakehouse.icetable import IcebergLoadTable
-from lakehouse.ledger import ClaimedFile, Part, Plan
-from lakehouse.loads import TableState
+from lakehouse.contracts.model import Contract, Contracts
+from lakehouse.decoding.decode import RowDecoder
+from lakehouse.ingestion import icetable
+from lakehouse.ingestion.bronze import BronzeWriter
+from lakehouse.ingestion.icetable import IcebergLoadTable
+from lakehouse.ingestion.ledger import ClaimedFile, Part, Plan
+from lakehouse.ingestion.loads import TableState
 from lakehouse.tables import ensure_table
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

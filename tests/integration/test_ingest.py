@@ -15,18 +15,19 @@ import pyarrow as pa
 import pytest
 from support.aggregates import aggregate
 
-from lakehouse import ingest, kpl
 from lakehouse.aws import Aws
-from lakehouse.contract import Contracts, Field, StreamSource
+from lakehouse.contracts.model import Contracts, Field, StreamSource
+from lakehouse.contracts.odcs import load_contracts
+from lakehouse.decoding import kpl
 from lakehouse.errors import EstateError, LakehouseError
-from lakehouse.icetable import IcebergLoadTable
-from lakehouse.kinesis import Stream
-from lakehouse.ledger import Limits
-from lakehouse.loads import LoadReport, Loads
-from lakehouse.odcs import load_contracts
-from lakehouse.orphans import remove_orphans
-from lakehouse.streamplan import StreamPlanner
-from lakehouse.tablefiles import TableFiles, referenced
+from lakehouse.ingestion import ingest
+from lakehouse.ingestion.icetable import IcebergLoadTable
+from lakehouse.ingestion.kinesis import Stream
+from lakehouse.ingestion.ledger import Limits
+from lakehouse.ingestion.loads import LoadReport, Loads
+from lakehouse.ingestion.orphans import remove_orphans
+from lakehouse.ingestion.streamplan import StreamPlanner
+from lakehouse.ingestion.tablefiles import TableFiles, referenced
 from lakehouse.tables import load_table
 
 if TYPE_CHECKING:
@@ -249,8 +250,8 @@ def test_pages_of_a_pull_land_as_their_records(aws: Aws, contracts: Contracts) -
 def test_spark_drains_the_stream_and_goes_on_where_the_ledger_stands(
     spark: SparkSession, aws: Aws, contracts: Contracts
 ) -> None:
-    from lakehouse.ingestquery import IngestQuery
-    from lakehouse.stream import LoadsSource, StreamOptions
+    from lakehouse.ingestion.ingestquery import IngestQuery
+    from lakehouse.ingestion.stream import LoadsSource, StreamOptions
 
     spark.dataSource.register(LoadsSource)
     done: list[LoadReport] = []
@@ -268,8 +269,8 @@ def test_spark_drains_the_stream_and_goes_on_where_the_ledger_stands(
 def test_a_query_ends_between_two_loads(
     spark: SparkSession, aws: Aws, contracts: Contracts
 ) -> None:
-    from lakehouse.ingestquery import IngestQuery
-    from lakehouse.stream import LoadsSource, StreamOptions
+    from lakehouse.ingestion.ingestquery import IngestQuery
+    from lakehouse.ingestion.stream import LoadsSource, StreamOptions
 
     spark.dataSource.register(LoadsSource)
     published = threading.Event()
@@ -286,8 +287,8 @@ def test_a_query_ends_between_two_loads(
 
 
 def test_a_query_that_cannot_run_says_why(spark: SparkSession, aws: Aws) -> None:
-    from lakehouse.ingestquery import IngestQuery
-    from lakehouse.stream import LoadsSource, StreamOptions
+    from lakehouse.ingestion.ingestquery import IngestQuery
+    from lakehouse.ingestion.stream import LoadsSource, StreamOptions
 
     contract = load_contracts(ROOT / "quality" / "contracts")["flights"]
     elsewhere = msgspec.structs.replace(
@@ -304,8 +305,8 @@ def test_a_query_that_cannot_run_says_why(spark: SparkSession, aws: Aws) -> None
 def test_a_query_that_cannot_start_says_why_too(
     spark: SparkSession, aws: Aws, contracts: Contracts
 ) -> None:
-    from lakehouse.ingestquery import IngestQuery
-    from lakehouse.stream import LoadsSource, StreamOptions
+    from lakehouse.ingestion.ingestquery import IngestQuery
+    from lakehouse.ingestion.stream import LoadsSource, StreamOptions
 
     flights = contracts["flights"]
     ingest.open_loads(aws, flights)

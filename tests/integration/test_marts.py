@@ -14,11 +14,11 @@ from pandas.testing import assert_frame_equal
 from support.bronze_rows import Clock, deliver, real
 
 from lakehouse.aws import Aws
-from lakehouse.contract import Contract, Contracts, Field, LogicalType
+from lakehouse.contracts.model import Contract, Contracts, Field, LogicalType
 from lakehouse.errors import ContractError, GateError
-from lakehouse.marts import build, plan
-from lakehouse.promote import promote
-from lakehouse.verdict import read_verdicts
+from lakehouse.marts.build import build, plan
+from lakehouse.promotion.promote import promote
+from lakehouse.promotion.verdict import read_verdicts
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -11,14 +11,14 @@ import msgspec
 import pytest
 from support.bronze_rows import Clock, deliver, renamed, silver_rows
 
-from lakehouse import gate
 from lakehouse.aws import Aws
-from lakehouse.contract import Contract, Contracts
+from lakehouse.contracts.model import Contract, Contracts
 from lakehouse.errors import GateError, InputError
-from lakehouse.holds import set_aside_held
-from lakehouse.progress import read_state
-from lakehouse.promote import pending, promote
-from lakehouse.verdict import read_verdicts
+from lakehouse.promotion import gate
+from lakehouse.promotion.holds import set_aside_held
+from lakehouse.promotion.progress import read_state
+from lakehouse.promotion.promote import pending, promote
+from lakehouse.promotion.verdict import read_verdicts
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -257,7 +257,7 @@ def test_a_main_that_moved_during_the_audit_is_refined_again(
     deliver(aws, contract, 0, [flight(1)])
     promote(aws, spark, contract, Clock(), "run-1")
     deliver(aws, contract, 1, [flight(2)])
-    from lakehouse import promote as module
+    from lakehouse.promotion import promote as module
 
     audited = gate.audit
     twin_ran = []

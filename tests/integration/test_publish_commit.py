@@ -12,10 +12,10 @@ from pyiceberg.table import Table
 from support.bronze_rows import START, renamed
 
 from lakehouse.aws import Aws
-from lakehouse.contract import Contract, Contracts
+from lakehouse.contracts.model import Contract, Contracts
 from lakehouse.errors import GateError, PublishConflictError
-from lakehouse.progress import State, read_state
-from lakehouse.publish import (
+from lakehouse.promotion.progress import State, read_state
+from lakehouse.promotion.publish import (
     BRANCH_LIFE,
     Candidate,
     branch_name,
@@ -23,8 +23,14 @@ from lakehouse.publish import (
     publish,
     record,
 )
+from lakehouse.promotion.verdict import (
+    Verdict,
+    put_verdict,
+    read_verdict,
+    read_verdicts,
+    verdict_key,
+)
 from lakehouse.tables import ensure_table, load_table
-from lakehouse.verdict import Verdict, put_verdict, read_verdict, read_verdicts, verdict_key
 
 
 def add(table: Table, code: str, branch: str | None = None) -> None:

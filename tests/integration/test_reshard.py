@@ -16,13 +16,13 @@ from support.kinesis_local import kinesis_local
 from support.waiting import wait_for
 
 from lakehouse import aws as aws_module
-from lakehouse import ingest
 from lakehouse.aws import Aws
-from lakehouse.contract import Contract, Deduplicate, Field, FileFormat
-from lakehouse.kinesis import Stream
-from lakehouse.ledger import Limits, Plan
-from lakehouse.loads import LoadReport
-from lakehouse.streamplan import Shards, StreamPlanner
+from lakehouse.contracts.model import Contract, Deduplicate, Field, FileFormat
+from lakehouse.ingestion import ingest
+from lakehouse.ingestion.kinesis import Stream
+from lakehouse.ingestion.ledger import Limits, Plan
+from lakehouse.ingestion.loads import LoadReport
+from lakehouse.ingestion.streamplan import Shards, StreamPlanner
 from lakehouse.tables import load_table
 
 if TYPE_CHECKING:
@@ -304,8 +304,8 @@ def test_whatever_comes_in_whatever_order(aws: Aws, actions: list[tuple[Any, ...
 
 
 def test_spark_drains_the_stream_through_a_split(spark: SparkSession, aws: Aws) -> None:
-    from lakehouse.ingestquery import IngestQuery
-    from lakehouse.stream import LoadsSource, StreamOptions
+    from lakehouse.ingestion.ingestquery import IngestQuery
+    from lakehouse.ingestion.stream import LoadsSource, StreamOptions
 
     feed = Feed(aws)
     feed.send(120)

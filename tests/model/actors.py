@@ -11,8 +11,8 @@ from model.lake import COMMIT_FAULTS, Row
 from model.scheduler import Actor
 
 from lakehouse.errors import DataLossError, TransientError
-from lakehouse.ledger import Claim, Plan
-from lakehouse.loads import Loads
+from lakehouse.ingestion.ledger import Claim, Plan
+from lakehouse.ingestion.loads import Loads
 
 _TASK_FAILURES: Final = 4
 """After which a load's driver gives up, as Spark does."""

@@ -12,12 +12,12 @@ from model.scheduler import Scheduler
 from model.shards import Shards
 from support.inline import Inline
 
-from lakehouse.kinesis import Record, Stream
-from lakehouse.ledger import Claim, ClaimedFile, Ledger, Limits, Plan, ShardEnd
-from lakehouse.loads import Loads, LoadTable, work
-from lakehouse.orphans import Orphans, remove_orphans
-from lakehouse.streamplan import StreamPlanner
-from lakehouse.streamread import StreamAttempt
+from lakehouse.ingestion.kinesis import Record, Stream
+from lakehouse.ingestion.ledger import Claim, ClaimedFile, Ledger, Limits, Plan, ShardEnd
+from lakehouse.ingestion.loads import Loads, LoadTable, work
+from lakehouse.ingestion.orphans import Orphans, remove_orphans
+from lakehouse.ingestion.streamplan import StreamPlanner
+from lakehouse.ingestion.streamread import StreamAttempt
 
 LONGEST_TASK: Final = timedelta(hours=12)
 ORPHAN_AGE: Final = timedelta(hours=18)

@@ -9,7 +9,7 @@ from model.deployment import World
 from model.scheduler import Violation
 from model.shards import Delivery
 
-from lakehouse.ledger import Claim, Ledger, Plan
+from lakehouse.ingestion.ledger import Claim, Ledger, Plan
 
 
 class History:

@@ -10,9 +10,9 @@ from typing import Final
 from model.scheduler import Scheduler, Violation
 
 from lakehouse.errors import PublishConflictError, TransientError
-from lakehouse.ledger import ClaimedFile
-from lakehouse.loads import TableState
-from lakehouse.orphans import StoredFile
+from lakehouse.ingestion.ledger import ClaimedFile
+from lakehouse.ingestion.loads import TableState
+from lakehouse.ingestion.orphans import StoredFile
 
 PUT_FAULTS: Final = ("refused", "lost", "unanswered", "late", "sent twice")
 COMMIT_FAULTS: Final = ("lost", "unanswered", "late", "sent twice")

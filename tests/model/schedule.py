@@ -15,8 +15,8 @@ from model.invariants import check
 from model.scheduler import Actor, Scheduler, Violation
 
 from lakehouse.errors import DataLossError, LakehouseError, TransientError
-from lakehouse.loads import Loads
-from lakehouse.streamplan import StreamPlanner
+from lakehouse.ingestion.loads import Loads
+from lakehouse.ingestion.streamplan import StreamPlanner
 
 FAULTS: Final = (
     "refused", "lost", "unanswered", "late", "sent twice",

@@ -9,7 +9,7 @@ from typing import Final
 from model.scheduler import START, Scheduler, Violation
 
 from lakehouse.errors import TransientError
-from lakehouse.kinesis import (
+from lakehouse.ingestion.kinesis import (
     ExpiredIteratorError,
     Page,
     Record,
@@ -17,7 +17,7 @@ from lakehouse.kinesis import (
     Stream,
     ThrottledError,
 )
-from lakehouse.ledger import Position
+from lakehouse.ingestion.ledger import Position
 
 RETENTION: Final = timedelta(hours=24)
 LAG: Final = timedelta(seconds=50)

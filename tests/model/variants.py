@@ -15,12 +15,12 @@ from model.lake import Commits
 from model.schedule import Emphasis
 from model.shards import Shards
 
-from lakehouse import streamplan, streamread
 from lakehouse.errors import PublishConflictError
-from lakehouse.kinesis import Page, Stream
-from lakehouse.ledger import Claim, ClaimedFile, Ledger, Plan, Position, StreamState
-from lakehouse.loads import Loads, LoadTable, Progress, TableState
-from lakehouse.streamplan import with_children
+from lakehouse.ingestion import streamplan, streamread
+from lakehouse.ingestion.kinesis import Page, Stream
+from lakehouse.ingestion.ledger import Claim, ClaimedFile, Ledger, Plan, Position, StreamState
+from lakehouse.ingestion.loads import Loads, LoadTable, Progress, TableState
+from lakehouse.ingestion.streamplan import with_children
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from lakehouse.kpl import MAGIC, UserRecord
+from lakehouse.decoding.kpl import MAGIC, UserRecord
 
 
 def aggregate(records: Sequence[UserRecord]) -> bytes:

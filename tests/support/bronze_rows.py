@@ -16,7 +16,7 @@ import pyarrow as pa
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 
 from lakehouse.aws import Aws
-from lakehouse.contract import Contract
+from lakehouse.contracts.model import Contract
 from lakehouse.tables import ensure_table
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lakehouse.errors import PublishConflictError, TransientError
-from lakehouse.ledger import ClaimedFile
-from lakehouse.loads import TableState
+from lakehouse.ingestion.ledger import ClaimedFile
+from lakehouse.ingestion.loads import TableState
 
 
 class MemoryStore:

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.avroschema import SchemaError, WriterSchema
-from lakehouse.contract import Contract, Deduplicate, Field, FileFormat
-from lakehouse.decode import Reject, RowDecoder
+from lakehouse.contracts.model import Contract, Deduplicate, Field, FileFormat
+from lakehouse.contracts.odcs import parse_contract
+from lakehouse.decoding.avroschema import SchemaError, WriterSchema
+from lakehouse.decoding.decode import Reject, RowDecoder
+from lakehouse.decoding.unpack import unpack
 from lakehouse.errors import ContractError, TransientError
-from lakehouse.odcs import parse_contract
-from lakehouse.unpack import unpack
 
 V1, V2 = uuid.UUID(int=1), uuid.UUID(int=2)
 FIELDS = (

@@ -15,8 +15,8 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
-from lakehouse import cli
-from lakehouse.cli_context import Context
+from lakehouse.cli import app as cli
+from lakehouse.cli.context import Context
 from localaws.local import LocalEstate
 
 

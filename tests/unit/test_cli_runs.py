@@ -13,12 +13,12 @@ import msgspec
 import pytest
 from botocore.stub import Stubber
 
-from lakehouse import follow
-from lakehouse.contract import Contracts
+from lakehouse.cli import follow
+from lakehouse.cli.follow import jobs_of, run_step
+from lakehouse.cli.runs import JobRun, failure, wait
+from lakehouse.cli.status import DatasetStatus
+from lakehouse.contracts.model import Contracts
 from lakehouse.errors import EstateError
-from lakehouse.follow import jobs_of, run_step
-from lakehouse.runs import JobRun, failure, wait
-from lakehouse.status import DatasetStatus
 
 
 class FakeAws:

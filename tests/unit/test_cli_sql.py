@@ -12,9 +12,9 @@ import pytest
 from botocore.stub import Stubber
 from rich.console import Console
 
-from lakehouse import show
+from lakehouse.cli import show
+from lakehouse.cli.query import Answer, query
 from lakehouse.errors import EstateError, InputError
-from lakehouse.query import Answer, query
 
 TYPES = ["varchar", "bigint"]
 

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from lakehouse import show
-from lakehouse.progress import SetAside
-from lakehouse.status import DatasetStatus
+from lakehouse.cli import show
+from lakehouse.cli.status import DatasetStatus
+from lakehouse.promotion.progress import SetAside
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ASIDE = SetAside(2, "row_count is 0", "dataset=weather/1.json", NOW.isoformat())

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.decode import Reject, RowDecoder
-from lakehouse.odcs import load_contracts
+from lakehouse.contracts.odcs import load_contracts
+from lakehouse.decoding.decode import Reject, RowDecoder
 
 FLIGHTS = load_contracts(Path(__file__).parents[2] / "quality" / "contracts")["flights"]
 GOOD = {

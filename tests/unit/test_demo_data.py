@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from demo import data
-from lakehouse.decode import RowDecoder
-from lakehouse.odcs import load_contract
+from lakehouse.contracts.odcs import load_contract
+from lakehouse.decoding.decode import RowDecoder
 
 CONTRACTS = Path(__file__).parents[2] / "quality" / "contracts"
 

@@ -18,8 +18,8 @@ from demo.facts import BronzeCount, DemoFacts
 from demo.reconcile import Figure
 from demo.steps import Took
 from lakehouse.naming import Layer
-from lakehouse.progress import SetAside
-from lakehouse.verdict import Check, Outcome, Verdict
+from lakehouse.promotion.progress import SetAside
+from lakehouse.promotion.verdict import Check, Outcome, Verdict
 
 GOLD = {
     "route_punctuality": pd.DataFrame(

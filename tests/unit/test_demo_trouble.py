@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from demo import data, trouble
-from lakehouse.decode import RowDecoder
-from lakehouse.odcs import load_contract
+from lakehouse.contracts.odcs import load_contract
+from lakehouse.decoding.decode import RowDecoder
 
 CONTRACT = Path(__file__).parents[2] / "quality" / "contracts" / "flights.yaml"
 seeds = st.integers(min_value=0, max_value=2**32 - 1)

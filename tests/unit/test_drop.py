@@ -7,10 +7,10 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
-from lakehouse.contract import FileFormat
-from lakehouse.drop import drop
+from lakehouse.cli.drop import drop
+from lakehouse.contracts.model import FileFormat
+from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import InputError
-from lakehouse.odcs import load_contracts
 
 AIRLINES = load_contracts(Path(__file__).parents[2] / "quality" / "contracts")["airlines"]
 

@@ -13,9 +13,9 @@ from estate.grants import POLICY_LIMIT, Statement, policy
 from estate.keys import KEYS, key_policy
 from estate.lake import bucket_policy
 from estate.release import ROOT
-from lakehouse.contract import Contract, FileFormat, StreamSource
+from lakehouse.contracts.model import Contract, FileFormat, StreamSource
+from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import EstateError
-from lakehouse.odcs import load_contracts
 
 ACCOUNT = Account("acme", "aws", "eu-west-1", "123456789012")
 ARNS = {name: f"arn:aws:kms:eu-west-1:123456789012:key/{name}" for name in KEYS}

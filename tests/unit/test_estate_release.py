@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from estate.release import ROOT, library_zip, make_release
+from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import EstateError
-from lakehouse.odcs import load_contracts
 
 CONTRACTS = ROOT / "quality" / "contracts"
 
@@ -41,7 +41,7 @@ def test_the_library_can_be_imported_from_its_zip(tmp_path: Path) -> None:
     archive.write_bytes(library_zip(ROOT / "jobs" / "lakehouse"))
     code = (
         f"import sys; sys.path.insert(0, {str(archive)!r});"
-        "import lakehouse.odcs; print(lakehouse.odcs.__file__)"
+        "import lakehouse.contracts.odcs; print(lakehouse.contracts.odcs.__file__)"
     )
 
     found = subprocess.run(

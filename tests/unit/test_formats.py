@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lakehouse.contract import Contract, FileFormat
-from lakehouse.decode import Reject
-from lakehouse.formats import FileRecord, file_records
-from lakehouse.odcs import load_contracts
+from lakehouse.contracts.model import Contract, FileFormat
+from lakehouse.contracts.odcs import load_contracts
+from lakehouse.decoding.decode import Reject
+from lakehouse.decoding.formats import FileRecord, file_records
 
 AIRLINES = load_contracts(Path(__file__).parents[2] / "quality" / "contracts")["airlines"]
 

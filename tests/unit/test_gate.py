@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lakehouse.gate import as_check, judge
-from lakehouse.verdict import Check, Outcome
+from lakehouse.promotion.gate import as_check, judge
+from lakehouse.promotion.verdict import Check, Outcome
 
 
 def check(outcome: Outcome = "pass", **changes: Any) -> Check:

@@ -16,10 +16,10 @@ import pytest
 import yaml
 from support.aggregates import aggregate
 
-from lakehouse.contract import Contract, Deduplicate, Field, FileFormat
-from lakehouse.decode import Reject, RowDecoder, reason
-from lakehouse.kpl import UserRecord
-from lakehouse.unpack import INFLATED_BYTES, unpack
+from lakehouse.contracts.model import Contract, Deduplicate, Field, FileFormat
+from lakehouse.decoding.decode import Reject, RowDecoder, reason
+from lakehouse.decoding.kpl import UserRecord
+from lakehouse.decoding.unpack import INFLATED_BYTES, unpack
 
 CORPUS = Path(__file__).parents[1] / "fixtures" / "hostile"
 EXPECTED: dict[str, Any] = yaml.safe_load((CORPUS / "expected.yaml").read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.aggregates import aggregate
 
-from lakehouse.kpl import MAGIC, AggregateError, UserRecord, deaggregate
+from lakehouse.decoding.kpl import MAGIC, AggregateError, UserRecord, deaggregate
 
 RECORDS = st.lists(
     st.builds(

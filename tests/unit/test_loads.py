@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from support.memory import MemoryStore, MemoryTable
 
 from lakehouse.errors import LedgerError, PublishConflictError
-from lakehouse.ledger import Claim, ClaimedFile, Ledger, ObjectRef, Part, Plan
-from lakehouse.loads import Loads, TableState, work
+from lakehouse.ingestion.ledger import Claim, ClaimedFile, Ledger, ObjectRef, Part, Plan
+from lakehouse.ingestion.loads import Loads, TableState, work
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 from support.memory import MemoryStore
 
-from lakehouse import showloads
-from lakehouse.ledger import (
+from lakehouse.cli import showloads
+from lakehouse.ingestion.ledger import (
     Claim,
     Ledger,
     Part,
@@ -20,7 +20,7 @@ from lakehouse.ledger import (
     ShardStart,
     StreamState,
 )
-from lakehouse.loadstatus import LoadStatus, ledger_status
+from lakehouse.ingestion.loadstatus import LoadStatus, ledger_status
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TRIM = Position("trim_horizon")

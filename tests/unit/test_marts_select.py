@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import sqlglot
 
-from lakehouse.contract import Contracts
+from lakehouse.contracts.model import Contracts
 from lakehouse.errors import ContractError
-from lakehouse.martsql import inputs_of, pinned
+from lakehouse.marts.sql import inputs_of, pinned
 
 MARTS = {path.stem: path.read_text(encoding="utf-8") for path in Path("jobs/marts").glob("*.sql")}
 

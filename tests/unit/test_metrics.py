@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import EndpointConnectionError
 from structlog.testing import capture_logs
 
-from lakehouse.loads import LoadReport
+from lakehouse.ingestion.loads import LoadReport
 from lakehouse.metrics import Metrics
 
 REPORT = LoadReport(

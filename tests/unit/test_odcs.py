@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.contract import Contract, Contracts, Partition, StreamSource
+from lakehouse.contracts.model import Contract, Contracts, Partition, StreamSource
+from lakehouse.contracts.odcs import load_contracts, parse_contract
 from lakehouse.errors import ContractError, UnknownDatasetError
-from lakehouse.odcs import load_contracts, parse_contract
 
 REPOSITORY = Path(__file__).parents[2] / "quality" / "contracts"
 MINIMAL = """\

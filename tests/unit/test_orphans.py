@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from support.memory import MemoryStore
 
-from lakehouse.ledger import Claim, ClaimedFile, Ledger, Part, Plan
-from lakehouse.orphans import MINIMUM_AGE, StoredFile, remove_orphans
+from lakehouse.ingestion.ledger import Claim, ClaimedFile, Ledger, Part, Plan
+from lakehouse.ingestion.orphans import MINIMUM_AGE, StoredFile, remove_orphans
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
 OLD = NOW - MINIMUM_AGE - timedelta(seconds=1)

@@ -10,10 +10,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.contract import Contract
-from lakehouse.errors import EstateError, InputError, TransientError
-from lakehouse.odcs import load_contracts
-from lakehouse.produce import (
+from lakehouse.cli.produce import (
     Record,
     count_records,
     opened,
@@ -21,6 +18,9 @@ from lakehouse.produce import (
     read_records,
     record_key,
 )
+from lakehouse.contracts.model import Contract
+from lakehouse.contracts.odcs import load_contracts
+from lakehouse.errors import EstateError, InputError, TransientError
 
 
 class FakeKinesis:

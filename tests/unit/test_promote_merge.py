@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from lakehouse.contract import Contract, Contracts, Deduplicate
-from lakehouse.merge import merge_statement, pruning, pruning_field
+from lakehouse.contracts.model import Contract, Contracts, Deduplicate
+from lakehouse.promotion.merge import merge_statement, pruning, pruning_field
 
 DAY = date(2013, 1, 10)
 

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from pyiceberg.table import Table
 
-from lakehouse.progress import Held, SetAside, as_property, read_state
-from lakehouse.publish import BRANCH_LIFE, branch_name, dead_branches
+from lakehouse.promotion.progress import Held, SetAside, as_property, read_state
+from lakehouse.promotion.publish import BRANCH_LIFE, branch_name, dead_branches
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 HELD = Held(

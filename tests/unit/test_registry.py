@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
 from tenacity import wait_none
 
+from lakehouse.decoding.registry import GlueSchemaRegistry
 from lakehouse.errors import EstateError, TransientError
-from lakehouse.registry import GlueSchemaRegistry
 
 ID = uuid.UUID("b7b4a7f0-9c96-4e4a-a687-fb5de9ef0c63")
 SCHEMA = '{"type": "record", "name": "R", "fields": []}'

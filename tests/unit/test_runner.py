@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.contract import Contract
+from lakehouse.contracts.model import Contract
+from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import InputError, LakehouseError
-from lakehouse.odcs import load_contracts
 from lakehouse.runner import each_dataset, run_job
 
 CONTRACTS = load_contracts(Path(__file__).parents[2] / "quality" / "contracts").select([], "files")

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lakehouse import soda
-from lakehouse.contract import Contracts
+from lakehouse.contracts.model import Contracts
+from lakehouse.promotion import soda
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "soda"
 

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from lakehouse.errors import DataLossError
-from lakehouse.kinesis import Page, Stream
-from lakehouse.ledger import Claim, Plan, Position, ShardEnd, StreamState
-from lakehouse.streamplan import (
+from lakehouse.ingestion.kinesis import Page, Stream
+from lakehouse.ingestion.ledger import Claim, Plan, Position, ShardEnd, StreamState
+from lakehouse.ingestion.streamplan import (
     StreamPlanner,
     after_load,
     first_position,

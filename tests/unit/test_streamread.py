@@ -10,7 +10,7 @@ import pytest
 from support.inline import Inline
 
 from lakehouse.errors import DataLossError
-from lakehouse.kinesis import (
+from lakehouse.ingestion.kinesis import (
     ExpiredIteratorError,
     Page,
     Record,
@@ -18,8 +18,17 @@ from lakehouse.kinesis import (
     Stream,
     ThrottledError,
 )
-from lakehouse.ledger import Claim, Limits, Part, Plan, Position, ShardEnd, ShardStart, StreamState
-from lakehouse.streamread import StreamAttempt, instants
+from lakehouse.ingestion.ledger import (
+    Claim,
+    Limits,
+    Part,
+    Plan,
+    Position,
+    ShardEnd,
+    ShardStart,
+    StreamState,
+)
+from lakehouse.ingestion.streamread import StreamAttempt, instants
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 
-from lakehouse.supervise import Supervisor, stop_on_sigterm
+from lakehouse.ingestion.supervise import Supervisor, stop_on_sigterm
 
 
 class FakeQuery:

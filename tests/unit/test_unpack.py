@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from support.aggregates import aggregate
 
-from lakehouse.contract import FileFormat
-from lakehouse.decode import Reject, RejectError
+from lakehouse.contracts.model import FileFormat
+from lakehouse.contracts.odcs import parse_contract
+from lakehouse.decoding.decode import Reject, RejectError
+from lakehouse.decoding.kpl import MAGIC, UserRecord
+from lakehouse.decoding.unpack import INFLATED_BYTES, Unpacked, body_of, inflate, unpack
 from lakehouse.errors import ContractError
-from lakehouse.kpl import MAGIC, UserRecord
-from lakehouse.odcs import parse_contract
-from lakehouse.unpack import INFLATED_BYTES, Unpacked, body_of, inflate, unpack
 
 JSON = FileFormat(type="json")
 GZIP = FileFormat(type="json", compression="gzip")

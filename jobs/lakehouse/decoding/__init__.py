@@ -1,0 +1,1 @@
+"""Bytes to rows: formats, codecs, and the rules of one record."""

@@ -1,0 +1,1 @@
+"""Loads: input to bronze, exactly once."""

@@ -1,0 +1,1 @@
+"""Bronze to silver: refine, gate, publish."""
