@@ -12,7 +12,7 @@ import pytest
 from support.bronze_rows import Clock, deliver, renamed, silver_rows
 
 from lakehouse.aws import Aws
-from lakehouse.contracts.model import Contract, Contracts
+from lakehouse.contracts.model import Contract, Contracts, Gate
 from lakehouse.errors import GateError, InputError
 from lakehouse.promotion import gate
 from lakehouse.promotion.holds import set_aside_held
@@ -198,7 +198,7 @@ def test_a_bad_load_is_set_aside_and_a_later_one_goes_on(
 def test_a_held_load_stops_the_loads_behind_it_until_the_contract_changes(
     aws: Aws, spark: SparkSession, contracts: Contracts
 ) -> None:
-    contract = renamed(contracts["weather"], "weather_held", on_failed_gate="hold")
+    contract = renamed(contracts["weather"], "weather_held", gate=Gate(on_fail="hold"))
     deliver(aws, contract, 0, [reading(1)])
     deliver(aws, contract, 1, [reading(2, temp=4.4)])
     deliver(aws, contract, 2, [reading(3)])
@@ -221,7 +221,7 @@ def test_a_held_load_stops_the_loads_behind_it_until_the_contract_changes(
 def test_a_person_sets_a_held_load_aside_and_the_loads_behind_it_go_on(
     aws: Aws, spark: SparkSession, contracts: Contracts
 ) -> None:
-    contract = renamed(contracts["weather"], "weather_decided", on_failed_gate="hold")
+    contract = renamed(contracts["weather"], "weather_decided", gate=Gate(on_fail="hold"))
     deliver(aws, contract, 0, [reading(1, temp=4.4)])
     deliver(aws, contract, 1, [reading(2)])
     with pytest.raises(GateError, match="load 0 is held"):

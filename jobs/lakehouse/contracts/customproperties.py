@@ -12,9 +12,13 @@ import msgspec
 
 from lakehouse.contracts.model import (
     Deduplicate,
+    Deletes,
     Field,
     FileFormat,
+    Gate,
+    MartInput,
     Partition,
+    PullSource,
     SourceKind,
     StreamSource,
     Transform,
@@ -29,6 +33,8 @@ class _Dedup(msgspec.Struct, forbid_unknown_fields=True):
     key: list[str] = []
     keep: Literal["first", "latest"] = "latest"
     within: str | None = None
+    deletes: Deletes | None = None
+    history: bool = False
 
 
 class _Format(FileFormat, frozen=True, kw_only=True):
@@ -45,23 +51,22 @@ class CustomProperties(msgspec.Struct, forbid_unknown_fields=True, rename="camel
     event_time: str | None = None
     deduplicate: _Dedup = msgspec.field(default_factory=_Dedup)
     partition_by: str | None = None
-    on_failed_gate: Literal["hold", "set-aside"] = "hold"
+    gate: Gate = Gate()
+    pull: PullSource | None = None
+    inputs: tuple[MartInput, ...] = ()
 
 
 def file_format(given: _Format | None, source: SourceKind, path: str) -> FileFormat:
     """How payloads or files are written; by default CSV for files, else JSON."""
     if given is None:
         return FileFormat(type="csv" if source == "files" else "json")
-    allowed = ("json", "avro") if source == "stream" else ("csv", "ndjson", "json")
+    allowed = (
+        ("json", "avro") if source == "stream" else ("csv", "ndjson", "json", "parquet", "avro")
+    )
     if given.type not in allowed:
         raise ContractError(
             f"{path}: format.type {given.type!r} for source {source!r}; "
             f"expected {' or '.join(allowed)}"
-        )
-    if given.compression is not None and source != "stream":
-        raise ContractError(
-            f"{path}: format.compression is of the records of a stream, source is {source!r}; "
-            "remove it"
         )
     if given.schema is not None and given.type != "avro":
         raise ContractError(
@@ -122,7 +127,13 @@ def deduplication(custom: _Dedup, fields: tuple[Field, ...], path: str) -> Dedup
                 f"{path}: deduplicate.within is {custom.within!r}; expected days such as '7d'"
             )
         within = int(match[1])
-    return Deduplicate(key=key, keep=custom.keep, within_days=within)
+    return Deduplicate(
+        key=key,
+        keep=custom.keep,
+        within_days=within,
+        deletes=custom.deletes,
+        history=custom.history,
+    )
 
 
 def partitions(text: str | None, path: str) -> Iterator[Partition]:

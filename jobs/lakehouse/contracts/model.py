@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -17,6 +17,16 @@ from lakehouse.naming import Layer
 LogicalType = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
 SourceKind = Literal["stream", "files", "pull", "mart"]
 Transform = Literal["identity", "day", "month", "year"]
+Level = Literal["warn", "fail"]
+OPEN_CLASSIFICATIONS: Final = frozenset({"public", "internal"})
+"""Classifications whose values may be shown in verdicts and reports; all others are masked."""
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """A field of another dataset's checked table."""
+
+    dataset: str
+    field: str
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,8 +45,15 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     max_length: int | None = None
     pattern: str | None = None
     enum: tuple[str, ...] = ()
+    reference: Reference | None = None
+    """Where every value of this field has to be found."""
     checks: tuple[Mapping[str, Any], ...] = ()
     """Soda column checks, verbatim."""
+
+    @property
+    def masked(self) -> bool:
+        """Whether a value of it may not be shown outside of its table."""
+        return self.classification.lower() not in OPEN_CLASSIFICATIONS
 
 
 class Deduplicate(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +63,17 @@ class Deduplicate(msgspec.Struct, frozen=True, kw_only=True):
     keep: Literal["first", "latest"] = "latest"
     within_days: int | None = None
     """Rows of one key further apart in event time than this are not compared; None: no bound."""
+    deletes: Deletes | None = None
+    """Which records say that their key is no more."""
+    history: bool = False
+    """Whether silver keeps every version of a key (a slowly changing dimension of type 2)."""
+
+
+class Deletes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Records that delete their key: those whose field has one of the values."""
+
+    field: str
+    values: tuple[str, ...]
 
 
 class Partition(msgspec.Struct, frozen=True):
@@ -58,14 +86,23 @@ class Partition(msgspec.Struct, frozen=True):
 class FileFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a payload or file is written."""
 
-    type: Literal["json", "ndjson", "csv", "avro"]
+    type: Literal["json", "ndjson", "csv", "avro", "parquet"]
     delimiter: str = ","
+    quote: str = '"'
+    escape: str | None = None
+    header: bool = True
+    """Whether a CSV file begins with the names of its columns; else they are the contract's."""
+    multiline: bool = True
+    """Whether a quoted CSV value may hold line breaks; large files without are read in splits."""
     encoding: str = "utf-8"
     nulls: tuple[str, ...] = ("",)
     records: str | None = None
-    """Key under which a JSON document holds its list of records; None: the document is the list."""
+    """Path of keys, such as ``data.items``, under which a JSON document holds its list of records;
+    None: the document is the list."""
     compression: Literal["gzip", "zlib"] | None = None
-    """What each record of a stream is compressed with."""
+    """What each record of a stream is compressed with, or a file where its name does not say so."""
+    manifest: str | None = None
+    """Name pattern of the objects that list a set of files; None: each file stands alone."""
     schema: str | None = None
     """Writer schema of Avro without a header, as JSON; None: the header names it."""
 
@@ -81,10 +118,57 @@ class StreamSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """``trim_horizon``, ``latest`` (the instant of the first plan) or an RFC 3339 instant."""
 
 
+class PullSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a pulled dataset comes from; read by the DAGs, which do the pulling."""
+
+    connection: str
+    """Airflow connection with the address and credentials."""
+    path: str
+
+
 class Sla(msgspec.Struct, frozen=True, kw_only=True):
     """What readers are promised."""
 
     freshness_hours: float | None = None
+    freshness_field: str | None = None
+    """The timestamp whose newest value the gate holds against it; None: the gate does not."""
+
+
+class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far a candidate may be from what is published, as shares of it."""
+
+    rows: float | None = None
+    """Of the number of rows, either way."""
+    means: Mapping[str, float] = {}
+    """Of the mean of a numeric field, either way, by field."""
+
+
+class Gate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """What the gate asks beyond the checks, and what becomes of a load that fails it."""
+
+    on_fail: Literal["hold", "set-aside"] = "hold"
+    reject_share: float | None = None
+    """Most rejects a load may have, as a share of its deliveries; None: any."""
+    drift: Drift = Drift()
+    levels: Mapping[str, Level] = {}
+    """Level of derived checks by type, such as ``freshness``; ``freshness`` warns, all else
+    fails."""
+
+    def level(self, check: str) -> Level:
+        """What a derived check of a type does to a candidate that breaks it."""
+        return self.levels.get(check, "warn" if check == "freshness" else "fail")
+
+
+class MartInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table whose changed rows change only the mart's partitions about the same time.
+
+    A row of ``table`` counts in the mart's rows of the day that its ``field`` has, give or take
+    ``slack_days``.
+    """
+
+    table: str
+    field: str
+    slack_days: int = 0
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +186,11 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     event_time: str | None = None
     deduplicate: Deduplicate
     partition_by: tuple[Partition, ...] = ()
-    on_failed_gate: Literal["hold", "set-aside"] = "hold"
+    gate: Gate = Gate()
+    pull: PullSource | None = None
+    inputs: tuple[MartInput, ...] = ()
+    """Of a mart, those by whose changed days it is built anew in part; any other rebuilds it
+    whole."""
     checks: tuple[Mapping[str, Any], ...] = ()
     """Soda dataset checks, verbatim."""
     sla: Sla = Sla()

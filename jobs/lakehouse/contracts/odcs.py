@@ -39,6 +39,7 @@ from lakehouse.contracts.model import (
     Field,
     FileFormat,
     LogicalType,
+    Reference,
     Sla,
 )
 from lakehouse.errors import ContractError
@@ -122,7 +123,9 @@ _KNOWN = (
         "eventTime",
         "deduplicate",
         "partitionBy",
-        "onFailedGate",
+        "gate",
+        "pull",
+        "inputs",
     }
     | set(FileFormat.__struct_fields__)
 )
@@ -168,7 +171,9 @@ def _convert(odcs: OpenDataContractStandard, path: str) -> Contract:
         event_time=custom.event_time,
         deduplicate=deduplication(custom.deduplicate, fields, path),
         partition_by=tuple(partitions(custom.partition_by, path)),
-        on_failed_gate=custom.on_failed_gate,
+        gate=custom.gate,
+        pull=custom.pull,
+        inputs=custom.inputs,
         checks=tuple(_soda(schema.quality, path)),
         sla=_sla(odcs),
         path=path,
@@ -224,8 +229,23 @@ def _field(prop: SchemaProperty, path: str) -> Field:
         max_length=options.get("maxLength"),
         pattern=pattern,
         enum=tuple(str(value.value) for value in prop.enum or []),
+        reference=_reference(prop, path),
         checks=tuple(_soda(prop.quality, path)),
     )
+
+
+def _reference(prop: SchemaProperty, path: str) -> Reference | None:
+    """The field that a foreign key leads to, given as ``dataset.field``."""
+    targets = [r.to for r in prop.relationships or []]
+    if not targets:
+        return None
+    dataset, _, field = str(targets[0]).partition(".")
+    if len(targets) > 1 or not isinstance(targets[0], str) or not field or "." in field:
+        raise ContractError(
+            f"{path}: property {prop.name!r} has the relationships {targets!r}; expected one "
+            "'to: dataset.field'"
+        )
+    return Reference(dataset, field)
 
 
 def _soda(quality: list[DataQuality] | None, path: str) -> Iterator[dict[str, Any]]:
@@ -241,12 +261,26 @@ def _soda(quality: list[DataQuality] | None, path: str) -> Iterator[dict[str, An
 def _sla(odcs: OpenDataContractStandard) -> Sla:
     for prop in odcs.slaProperties or []:
         if prop.property in {"freshness", "latency"} and isinstance(prop.value, int | float):
-            return Sla(freshness_hours=float(prop.value) * _HOURS.get(prop.unit or "h", 1.0))
+            return Sla(
+                freshness_hours=float(prop.value) * _HOURS.get(prop.unit or "h", 1.0),
+                freshness_field=prop.element.rpartition(".")[2] if prop.element else None,
+            )
     return Sla()
 
 
 def _check_references(contract: Contract) -> None:
     """What the contract names elsewhere exists and fits its fields."""
+    _check_deduplication(contract)
+    _check_gate(contract)
+    if contract.inputs and (contract.source != "mart" or len(contract.partition_by) != 1):
+        raise ContractError(
+            f"{contract.path}: 'inputs' needs source mart and one field in partitionBy, by whose "
+            "days the mart is built anew in part"
+        )
+    if contract.pull is not None and contract.source != "pull":
+        raise ContractError(
+            f"{contract.path}: 'pull' is given for source {contract.source!r}; remove it"
+        )
     if contract.format.schema is not None:
         from lakehouse.decoding.avro import own_schema
 
@@ -267,3 +301,35 @@ def _check_references(contract: Contract) -> None:
                 f"{contract.path}: partitionBy {partition.transform}({partition.field}) needs a "
                 f"date or timestamp, {partition.field!r} is a {kind}"
             )
+
+
+def _check_deduplication(contract: Contract) -> None:
+    rule = contract.deduplicate
+    if rule.deletes is not None:
+        contract.field(rule.deletes.field)
+    if rule.history and (rule.keep != "latest" or rule.within_days is not None):
+        raise ContractError(
+            f"{contract.path}: deduplicate.history keeps every version of a key; remove keep and "
+            "within"
+        )
+    if contract.source == "mart" and (rule.history or rule.deletes is not None):
+        raise ContractError(
+            f"{contract.path}: a mart has no deliveries; remove history and deletes"
+        )
+
+
+def _check_gate(contract: Contract) -> None:
+    share = contract.gate.reject_share
+    if share is not None and not 0 <= share <= 1:
+        raise ContractError(f"{contract.path}: gate.rejectShare is {share}; expected 0 to 1")
+    for name in contract.gate.drift.means:
+        kind = contract.field(name).type
+        if kind not in {"integer", "number"}:
+            raise ContractError(
+                f"{contract.path}: gate.drift.means.{name} needs a number, {name!r} is a {kind}"
+            )
+    fresh = contract.sla.freshness_field
+    if fresh is not None and contract.field(fresh).type != "timestamp":
+        raise ContractError(
+            f"{contract.path}: the freshness of {fresh!r} cannot be told; expected a timestamp"
+        )

@@ -39,9 +39,7 @@ class LandingPlanner:
         self, load: int, previous: Plan | None, claims: Sequence[Claim], now: datetime
     ) -> Plan | None:
         """See Planner."""
-        del claims
-        if previous is not None:
-            self._ledger.mark_landed(tuple(ref for part in previous.parts for ref in part.objects))
+        del previous, claims
         landed = self._ledger.landed()
         fresh = [
             ref

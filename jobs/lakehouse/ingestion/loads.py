@@ -143,6 +143,11 @@ class Loads:
         progress = progress or self.progress()
         if progress.pending is not None:
             return progress.pending
+        if progress.previous is not None:
+            # Whoever plans the next load, of whatever kind, these objects are covered.
+            self.ledger.mark_landed(
+                tuple(ref for part in progress.previous.parts for ref in part.objects)
+            )
         plan = planner.next_plan(
             progress.next_load, progress.previous, progress.claims, self._clock()
         )

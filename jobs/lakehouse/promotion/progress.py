@@ -17,6 +17,8 @@ from lakehouse.errors import GateError
 PROMOTED: Final = "lakehouse.promoted"
 SET_ASIDE: Final = "lakehouse.set-aside"
 HELD: Final = "lakehouse.held"
+TAKEN_IN: Final = "lakehouse.taken-in"
+PUBLICATIONS: Final = "lakehouse.publications"
 INPUTS: Final = "lakehouse.inputs"
 SELECT: Final = "lakehouse.select"
 
@@ -30,6 +32,62 @@ class SetAside(msgspec.Struct, frozen=True):
     reason: str
     verdict: str
     at: str
+
+
+class TakenIn(msgspec.Struct, frozen=True):
+    """A load that was set aside and is to be tried again, on the word of a person."""
+
+    load: int
+    by: str
+    reason: str
+    at: str
+
+
+class Touched(msgspec.Struct, frozen=True):
+    """Where rows changed: half-open ranges of days of a field, as ISO dates in UTC."""
+
+    field: str
+    ranges: tuple[tuple[str, str], ...]
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """A person's word that a candidate which failed its gate is to be published."""
+
+    dataset: str
+    snapshot_id: int
+    by: str
+    reason: str
+    at: str
+
+
+class Publication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One snapshot that a gate let through, with all that is needed to walk back from it.
+
+    ``loads`` made a silver snapshot, ``inputs`` (table to snapshot id) a gold one. ``touched`` is
+    None where the changed days are not known, so that any day may have changed. ``verdict`` is the
+    key of the verdict in the bucket of verdicts.
+    """
+
+    number: int
+    """Counts the publications of the table from 1."""
+    snapshot_id: int
+    base: int | None
+    at: str
+    verdict: str
+    run_id: str
+    code: str
+    """Release of the code, empty where nobody said it."""
+    contract_version: str
+    loads: tuple[int, ...] = ()
+    inputs: dict[str, int] = {}
+    touched: Touched | None = None
+    approval: Approval | None = None
+    rebuilt: bool = False
+    """Whether the table was made anew as a whole."""
+
+
+KEPT_PUBLICATIONS: Final = 200
+"""Newest publications that a table's properties keep; verdicts keep all of them."""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +104,12 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     branch: str
     snapshot_id: int
     at: str
+    base: int | None = None
+    """Main's snapshot that the candidate was made from; once main is another, it is tried again."""
     load: int | None = None
     """The load, where one is held; None for a mart."""
+    progress: dict[str, str] = {}
+    """The properties that publishing it would set."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +120,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     promoted: int
     set_aside: tuple[SetAside, ...]
     held: Held | None
+    taken_in: tuple[TakenIn, ...]
+    publications: tuple[Publication, ...]
+    """The newest, oldest first."""
     inputs: dict[str, int]
     select: str
 
@@ -73,6 +138,10 @@ def read_state(table: Table) -> State:
         promoted=int(properties.get(PROMOTED, "-1")),
         set_aside=msgspec.json.decode(properties.get(SET_ASIDE, "[]"), type=tuple[SetAside, ...]),
         held=msgspec.json.decode(held, type=Held) if held else None,
+        taken_in=msgspec.json.decode(properties.get(TAKEN_IN, "[]"), type=tuple[TakenIn, ...]),
+        publications=msgspec.json.decode(
+            properties.get(PUBLICATIONS, "[]"), type=tuple[Publication, ...]
+        ),
         inputs=msgspec.json.decode(properties.get(INPUTS, "{}"), type=dict[str, int]),
         select=properties.get(SELECT, ""),
     )

@@ -182,7 +182,7 @@ class _Run:
             half = len(loads) // 2
             self._promote(loads[:half], loads[half - 1])
             self._promote(loads[half:], upto)
-        elif self._contract.on_failed_gate == "set-aside":
+        elif self._contract.gate.on_fail == "set-aside":
             self._leave_out(state, loads[0], upto, verdict, branch)
         else:
             self._hold(state, loads[0], verdict, candidate)

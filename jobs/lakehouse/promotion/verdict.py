@@ -9,11 +9,33 @@ import msgspec
 from lakehouse.aws import Aws
 from lakehouse.errors import GateError, TransientError
 from lakehouse.naming import Layer
+from lakehouse.promotion.progress import Touched
 from lakehouse.store import S3Store
 
 Outcome = Literal["pass", "warn", "fail", "not_evaluated"]
 GOOD: Final[frozenset[Outcome]] = frozenset({"pass", "warn"})
 """Outcomes of a check that let a candidate through."""
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One row that breaks a check, every value as text; what is classified is masked.
+
+    ``load``, ``source``, ``sequence`` and ``index`` lead to the delivery in bronze; None in gold.
+    """
+
+    values: dict[str, str | None]
+    load: int | None = None
+    source: str | None = None
+    sequence: str | None = None
+    index: int | None = None
+
+
+class LoadCounts(msgspec.Struct, frozen=True):
+    """What a load brought to bronze: good deliveries, and rejects by reason code."""
+
+    load: int
+    good: int
+    rejected: dict[str, int]
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +47,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     value: float | None
     threshold: str
+    samples: tuple[Sample, ...] = ()
+    """Some of the rows that break it, where it concerns single rows."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +70,17 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     passed: bool
     reason: str
     checks: tuple[Check, ...]
+    code: str = ""
+    """Release of the code, empty where nobody said it."""
+    rows: int = 0
+    """Of the candidate."""
+    rows_added: int = 0
+    counts: tuple[LoadCounts, ...] = ()
+    """Of each load that made the candidate."""
+    touched: Touched | None = None
+    """Where rows changed; None: anywhere."""
+    scope: str = ""
+    """The predicate of the rows that row-wise checks looked at; empty: all rows."""
 
 
 def verdict_key(dataset: str, snapshot_id: int) -> str:
