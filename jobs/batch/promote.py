@@ -1,4 +1,8 @@
-"""Glue batch job: new loads of bronze to silver, refined, audited and published."""
+"""Glue batch job: new loads of bronze to silver, refined, audited and published.
+
+With ``--publish dataset:snapshot`` it publishes one held candidate instead, on the word of the
+person ``--by`` for the ``--reason`` given.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ from datetime import UTC, datetime
 import msgspec
 
 from lakehouse.contracts.model import Contract
+from lakehouse.errors import RunningElsewhereError
 from lakehouse.jobargs import JobArgs
+from lakehouse.promotion.holds import Decision, approve
 from lakehouse.promotion.promote import Promotion, pending, promote
 from lakehouse.runner import each_dataset, run_job
 from lakehouse.spark import session
@@ -21,13 +27,28 @@ def main() -> None:
     def step(contract: Contract) -> Mapping[str, object]:
         # Without new loads Spark, which takes most of a run's time to start, is left alone.
         if not pending(args.aws, contract):
-            done = Promotion(dataset=contract.dataset, reason="no new loads")
-        else:
-            spark = session("promote")
-            done = promote(args.aws, spark, contract, lambda: datetime.now(UTC), args.run_id)
+            return report(Promotion(dataset=contract.dataset, reason="no new loads"))
+        spark = session("promote")
+        try:
+            done = promote(
+                args.aws, spark, contract, clock=utc_now, run_id=args.run_id, code=args.release
+            )
+        except RunningElsewhereError as error:
+            done = Promotion(dataset=contract.dataset, reason=str(error))
         return report(done)
 
-    each_dataset("promote", args.contracts.select(args.datasets, "stream", "files", "pull"), step)
+    if args.publish is None:
+        contracts = args.contracts.select(args.datasets, "stream", "files", "pull")
+        each_dataset("promote", contracts, step)
+    else:
+        approved = args.publish
+
+        def publish(contract: Contract) -> Mapping[str, object]:
+            word = Decision(args.by, args.reason, utc_now().isoformat())
+            done = approve(args.aws, contract, approved.snapshot_id, word)
+            return {"published": done.snapshot_id, "by": args.by, "verdict": done.verdict}
+
+        each_dataset("approve", [args.contracts[approved.dataset]], publish)
 
 
 def report(done: Promotion) -> Mapping[str, object]:
@@ -35,6 +56,11 @@ def report(done: Promotion) -> Mapping[str, object]:
     said: dict[str, object] = msgspec.to_builtins(done)
     del said["dataset"]
     return said
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
 
 
 if __name__ == "__main__":

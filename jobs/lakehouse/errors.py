@@ -45,3 +45,7 @@ class PublishConflictError(TransientError):
 
 class GateError(LakehouseError):
     """The gate could not be evaluated, so its candidate is not published."""
+
+
+class RunningElsewhereError(LakehouseError):
+    """Another run works on the same table now."""

@@ -13,8 +13,15 @@ import msgspec
 from lakehouse.aws import Aws
 from lakehouse.contracts.model import Contract, Contracts
 from lakehouse.contracts.odcs import load_contracts
-from lakehouse.errors import ContractError
+from lakehouse.errors import ContractError, InputError
 from lakehouse.ingestion.ledger import Limits
+
+
+class Approved(msgspec.Struct, frozen=True):
+    """A held candidate that a person has approved."""
+
+    dataset: str
+    snapshot_id: int
 
 
 class JobArgs(msgspec.Struct, frozen=True):
@@ -36,6 +43,9 @@ class JobArgs(msgspec.Struct, frozen=True):
     release: str
     marts: Mapping[str, str]
     run_id: str
+    publish: Approved | None = None
+    by: str = ""
+    reason: str = ""
 
     @classmethod
     def parse(cls, argv: Sequence[str] | None = None) -> JobArgs:
@@ -52,6 +62,9 @@ class JobArgs(msgspec.Struct, frozen=True):
         parser.add_argument("--load-seconds", type=float, default=Limits().seconds)
         parser.add_argument("--accept-loss", default="")
         parser.add_argument("--release", default="")
+        parser.add_argument("--publish", default="")
+        parser.add_argument("--by", default="")
+        parser.add_argument("--reason", default="")
         parser.add_argument("--JOB_RUN_ID", default="by_hand")
         known, _ = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
         aws = Aws.from_env(known.prefix)
@@ -68,6 +81,9 @@ class JobArgs(msgspec.Struct, frozen=True):
             release=known.release,
             marts=_marts(folder),
             run_id=known.JOB_RUN_ID,
+            publish=_approved(known.publish),
+            by=known.by,
+            reason=known.reason,
         )
 
     def streams(self) -> list[Contract]:
@@ -78,6 +94,15 @@ class JobArgs(msgspec.Struct, frozen=True):
     def accepts_loss(self, contract: Contract) -> bool:
         """Whether the dataset goes on over records that its stream lost."""
         return contract.dataset in self.accept_loss
+
+
+def _approved(text: str) -> Approved | None:
+    dataset, _, snapshot = text.partition(":")
+    if not text:
+        return None
+    if not dataset or not snapshot.isdecimal():
+        raise InputError(f"--publish {text!r}; expected dataset:snapshot, such as planes:123")
+    return Approved(dataset, int(snapshot))
 
 
 def _names(text: str) -> tuple[str, ...]:

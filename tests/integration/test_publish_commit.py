@@ -14,7 +14,16 @@ from support.bronze_rows import START, renamed
 from lakehouse.aws import Aws
 from lakehouse.contracts.model import Contract, Contracts
 from lakehouse.errors import GateError, PublishConflictError
-from lakehouse.promotion.progress import State, read_state
+from lakehouse.promotion.progress import (
+    KEPT_PUBLICATIONS,
+    PUBLICATIONS,
+    Approval,
+    Publication,
+    State,
+    Touched,
+    as_property,
+    read_state,
+)
 from lakehouse.promotion.publish import (
     BRANCH_LIFE,
     Candidate,
@@ -25,6 +34,7 @@ from lakehouse.promotion.publish import (
 )
 from lakehouse.promotion.verdict import (
     Verdict,
+    put_approval,
     put_verdict,
     read_verdict,
     read_verdicts,
@@ -130,6 +140,69 @@ def test_a_failed_candidate_is_refused(aws: Aws, contract: Contract, candidate: 
     with pytest.raises(GateError, match="3 rows are missing"):
         publish(aws, candidate, state(aws, contract), {})
     assert visible(aws, contract) == ["AA"]
+
+
+def test_a_publication_says_all_that_is_needed_to_walk_back(
+    aws: Aws, contract: Contract, candidate: Candidate
+) -> None:
+    touched = Touched("scheduled_departure", (("2013-01-01", "2013-01-03"),))
+    put_verdict(aws, verdict(candidate, loads=(4, 5), touched=touched, code="r1"))
+
+    done = publish(aws, candidate, state(aws, contract), {}, rebuilt=True)
+
+    assert state(aws, contract).publications == (done,)
+    assert (done.number, done.snapshot_id, done.base) == (1, candidate.snapshot_id, candidate.base)
+    assert (done.loads, done.touched, done.code, done.rebuilt) == ((4, 5), touched, "r1", True)
+    assert done.verdict == verdict_key(candidate.dataset, candidate.snapshot_id)
+    assert done.approval is None
+
+
+def test_a_failed_candidate_that_a_person_approved_is_published_in_their_name(
+    aws: Aws, contract: Contract, candidate: Candidate
+) -> None:
+    put_verdict(aws, verdict(candidate, passed=False, reason="3 rows are missing"))
+    word = Approval(candidate.dataset, candidate.snapshot_id, "Ada", "known gap", "2026-01-01")
+    put_approval(aws, word)
+    later = msgspec.structs.replace(word, by="Bob")
+    assert put_approval(aws, later) == word, "the first word holds"
+
+    assert publish(aws, candidate, state(aws, contract), {}).approval == word
+
+    assert visible(aws, contract) == ["AA", "BB"]
+    assert state(aws, contract).publications[-1].approval == word
+
+
+def test_the_approval_of_another_snapshot_publishes_nothing(
+    aws: Aws, contract: Contract, candidate: Candidate
+) -> None:
+    put_verdict(aws, verdict(candidate, passed=False, reason="bad"))
+    put_approval(aws, Approval(candidate.dataset, 1, "Ada", "why not", "2026-01-01"))
+    stray = Approval(candidate.dataset, 1, "Ada", "why not", "2026-01-01")
+    aws.client("s3").put_object(
+        Bucket=aws.bucket("verdicts"),
+        Key=f"approvals/{candidate.dataset}/{candidate.snapshot_id}.json",
+        Body=msgspec.json.encode(stray),
+    )
+    with pytest.raises(GateError, match="nobody has approved it"):
+        publish(aws, candidate, state(aws, contract), {})
+    assert visible(aws, contract) == ["AA"]
+
+
+def test_only_the_newest_publications_are_kept(
+    aws: Aws, contract: Contract, candidate: Candidate
+) -> None:
+    put_verdict(aws, verdict(candidate))
+    old = [
+        Publication(
+            number=n, snapshot_id=n, base=None, at="t", verdict="v", run_id="r", code="",
+            contract_version="1",
+        )
+        for n in range(1, KEPT_PUBLICATIONS + 1)
+    ]  # fmt: skip
+    record(aws, "silver", contract.dataset, state(aws, contract), {PUBLICATIONS: as_property(old)})
+    publish(aws, candidate, state(aws, contract), {})
+    numbers = [p.number for p in state(aws, contract).publications]
+    assert numbers == list(range(2, KEPT_PUBLICATIONS + 2))
 
 
 def test_the_verdict_of_another_snapshot_is_refused(

@@ -13,6 +13,7 @@ import typer
 
 from lakehouse import __version__
 from lakehouse.cli import ingest as cli_ingest
+from lakehouse.cli import loads as cli_loads
 from lakehouse.cli import local as cli_local
 from lakehouse.cli.context import (
     Context,
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_local.app, name="local")
 app.add_typer(cli_ingest.app, name="ingest")
+app.add_typer(cli_loads.app, name="loads")
 
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset that has a contract.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files to send.")]
@@ -196,21 +198,6 @@ def status(
         return
     out.print(f"[b]{aws.prefix}[/b]  [dim]{common.where()}[/dim]")
     show.status_table(out, lines, now)
-
-
-@app.command(epilog="Example: [b]lakehouse set-aside planes --by ada[/b]")
-def set_aside(
-    context: typer.Context,
-    dataset: Dataset,
-    by: Annotated[str, typer.Option(help="Who decides; it is recorded with the load.")],
-) -> None:
-    """Leave out the load that the gate holds, so that later loads go on."""
-    from lakehouse.promotion.holds import set_aside_held
-
-    (contract,) = context.obj.contracts().select([dataset], *_SOURCES["promote"])
-    entry = set_aside_held(context.obj.aws(), contract, by, lambda: datetime.now(UTC))
-    out.print(f"load {entry.load} of {dataset} is set aside: {entry.reason}", markup=False)
-    out.print(f"next: lakehouse run promote {dataset}", style="dim")
 
 
 def main() -> None:

@@ -1,8 +1,10 @@
-"""Prints how ingestion of a stream stands."""
+"""Prints how ingestion of a stream stands, and what became of loads."""
 
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +14,10 @@ from rich.console import Console
 from lakehouse.cli.show import age, count, new_table, print_table
 from lakehouse.ingestion.ledger import Position
 from lakehouse.ingestion.loadstatus import LoadStatus
+from lakehouse.promotion.loadlist import LoadLine
+from lakehouse.promotion.progress import Held
 
+_RIGHT: Final = frozenset({"load", "good", "rejected"})
 _COLOURS: Final = {"published": "green", "empty": "dim", "claimed": "yellow", "working": "cyan"}
 
 
@@ -58,6 +63,57 @@ def tables(out: Console, found: LoadStatus, now: datetime) -> None:
     through = f"read through {age(found.through, now)} ago" if found.through else "not read yet"
     worst = "" if found.worst_ms is None else f", at worst {found.worst_ms / 1000:,.1f} s behind"
     out.print(f"{count(found.planned, 'load')} of {found.dataset}, {open_shards}, {through}{worst}")
+
+
+_FATES: Final = {
+    "promoted": "green",
+    "set aside": "yellow",
+    "taken in": "cyan",
+    "held": "red",
+    "waiting": "cyan",
+    "unfinished": "dim",
+}
+
+
+def lines_json(lines: Sequence[LoadLine]) -> None:
+    """The loads as one JSON list."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(lines)).decode() + "\n")
+
+
+def lines_table(out: Console, dataset: str, lines: Sequence[LoadLine], held: Held | None) -> None:
+    """The loads with what became of each, the reasons, and what ends a hold."""
+    if not lines:
+        out.print(f"no load of {dataset} yet")
+        return
+    table = new_table()
+    for name in ("load", "planned (UTC)", "from", "good", "rejected", "became"):
+        table.add_column(name, justify="right" if name in _RIGHT else "left", no_wrap=True)
+    for line in lines:
+        rejected = sum(line.rejected.values())
+        table.add_row(
+            f"{line.load:,}",
+            f"{line.planned_at:%Y-%m-%d %H:%M:%S}",
+            line.kind,
+            f"{line.good:,}",
+            f"[yellow]{rejected:,}[/]" if rejected else "0",
+            f"[{_FATES[line.fate]}]{line.fate}[/]",
+        )
+    print_table(out, table)
+    for line in lines:
+        if line.why:
+            out.print(f"load {line.load} {line.fate}: {line.why}", markup=False)
+    if held is not None:
+        out.print(
+            f"held since {held.at[:19]} UTC; it ends by 'lakehouse loads approve {dataset} "
+            f"{held.snapshot_id} --reason ...', 'lakehouse loads set-aside {dataset} "
+            f"{held.load} --reason ...' or another version of the contract",
+            markup=False,
+        )
+    fates = Counter(line.fate for line in lines)
+    out.print(
+        f"{count(len(lines), 'load')} of {dataset}: "
+        + ", ".join(f"{n:,} {f}" for f, n in fates.items())
+    )
 
 
 def _read(position: Position) -> str:

@@ -21,6 +21,7 @@ TAKEN_IN: Final = "lakehouse.taken-in"
 PUBLICATIONS: Final = "lakehouse.publications"
 INPUTS: Final = "lakehouse.inputs"
 SELECT: Final = "lakehouse.select"
+GATED: Final = "lakehouse.gated"
 
 BRANCH_PREFIX: Final = "audit_"
 
@@ -86,7 +87,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Whether the table was made anew as a whole."""
 
 
-KEPT_PUBLICATIONS: Final = 200
+KEPT_PUBLICATIONS: Final = 100
 """Newest publications that a table's properties keep; verdicts keep all of them."""
 
 
@@ -125,6 +126,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """The newest, oldest first."""
     inputs: dict[str, int]
     select: str
+    gated: str
+    """Fingerprint of the checks that all of main has passed."""
 
 
 def read_state(table: Table) -> State:
@@ -144,6 +147,7 @@ def read_state(table: Table) -> State:
         ),
         inputs=msgspec.json.decode(properties.get(INPUTS, "{}"), type=dict[str, int]),
         select=properties.get(SELECT, ""),
+        gated=properties.get(GATED, ""),
     )
 
 
@@ -152,7 +156,7 @@ def refuse_held(dataset: str, held: Held) -> NoReturn:
     raise GateError(
         f"{dataset}: {held.made_from} is held since {held.at} under contract "
         f"{held.contract_version}: {held.reason} (verdict {held.verdict}, branch {held.branch}); "
-        "set it aside, mend its inputs or release a corrected contract"
+        "approve it, set it aside, mend its inputs or release a corrected contract"
     )
 
 

@@ -33,8 +33,17 @@ from lakehouse import naming
 from lakehouse.aws import Aws
 from lakehouse.errors import GateError, PublishConflictError
 from lakehouse.naming import Layer
-from lakehouse.promotion.progress import BRANCH_PREFIX, State, read_state
-from lakehouse.promotion.verdict import read_verdict
+from lakehouse.promotion.progress import (
+    BRANCH_PREFIX,
+    KEPT_PUBLICATIONS,
+    PUBLICATIONS,
+    Approval,
+    Publication,
+    State,
+    as_property,
+    read_state,
+)
+from lakehouse.promotion.verdict import Verdict, read_approval, read_verdict, verdict_key
 from lakehouse.store import NO_ANSWER
 
 BRANCH_LIFE: Final = timedelta(days=2)
@@ -78,14 +87,36 @@ def branch_name(run_id: str, attempt: int, now: datetime) -> str:
 
 
 def publish(
-    aws: Aws, candidate: Candidate, state: State, progress: Mapping[str, str | None]
-) -> None:
-    """Make the candidate main and set the progress; a property that becomes None is removed.
+    aws: Aws,
+    candidate: Candidate,
+    state: State,
+    progress: Mapping[str, str | None],
+    *,
+    rebuilt: bool = False,
+) -> Publication:
+    """Make the candidate main, set the progress and record the publication in the same commit.
 
-    Raises GateError without a passed verdict on this very snapshot, PublishConflictError when main
-    or the branch is not what it was.
+    A property that becomes None is removed; ``rebuilt`` says that the table was made anew as a
+    whole. Raises GateError unless this very snapshot has a verdict that passed or a person's
+    approval, PublishConflictError when main or the branch is not what it was.
     """
-    _require_verdict(aws, candidate)
+    verdict = _verdict(aws, candidate)
+    publication = Publication(
+        number=state.publications[-1].number + 1 if state.publications else 1,
+        snapshot_id=candidate.snapshot_id,
+        base=candidate.base,
+        at=verdict.checked_at,
+        verdict=verdict_key(candidate.dataset, candidate.snapshot_id),
+        run_id=verdict.run_id,
+        code=verdict.code,
+        contract_version=verdict.contract_version,
+        loads=verdict.loads,
+        inputs=verdict.inputs,
+        touched=verdict.touched,
+        approval=None if verdict.passed else _approval(aws, candidate, verdict),
+        rebuilt=rebuilt,
+    )
+    kept = (*state.publications, publication)[-KEPT_PUBLICATIONS:]
     table = _unmoved(aws, candidate.layer, candidate.dataset, state)
     _require_descent(table, candidate)
     main = table.metadata.refs.get("main")
@@ -93,7 +124,7 @@ def publish(
     updates = (
         moved,
         _drop(candidate.branch),
-        *_properties(table.properties, progress),
+        *_properties(table.properties, {**progress, PUBLICATIONS: as_property(kept)}),
     )
     requirements = (
         AssertTableUUID(uuid=UUID(state.uuid)),
@@ -101,6 +132,7 @@ def publish(
         _still(candidate.branch, candidate.snapshot_id),
     )
     _commit(table, updates, requirements)
+    return publication
 
 
 def record(
@@ -166,7 +198,7 @@ def _unmoved(aws: Aws, layer: Layer, dataset: str, state: State) -> Table:
     return table
 
 
-def _require_verdict(aws: Aws, candidate: Candidate) -> None:
+def _verdict(aws: Aws, candidate: Candidate) -> Verdict:
     where = f"{candidate.layer}.{candidate.dataset}, snapshot {candidate.snapshot_id}"
     verdict = read_verdict(aws, candidate.dataset, candidate.snapshot_id)
     if verdict is None:
@@ -180,8 +212,20 @@ def _require_verdict(aws: Aws, candidate: Candidate) -> None:
             f"{where}: its verdict is on {verdict.layer}.{verdict.dataset}, snapshot "
             f"{verdict.snapshot_id}; only a verdict on the candidate itself counts"
         )
-    if not verdict.passed:
-        raise GateError(f"{where}: the gate failed it: {verdict.reason}")
+    return verdict
+
+
+def _approval(aws: Aws, candidate: Candidate, verdict: Verdict) -> Approval:
+    found = read_approval(aws, candidate.dataset, candidate.snapshot_id)
+    if found is None or (found.dataset, found.snapshot_id) != (
+        candidate.dataset,
+        candidate.snapshot_id,
+    ):
+        raise GateError(
+            f"{candidate.layer}.{candidate.dataset}, snapshot {candidate.snapshot_id}: the gate "
+            f"failed it: {verdict.reason}; nobody has approved it"
+        )
+    return found
 
 
 def _require_descent(table: Table, candidate: Candidate) -> None:

@@ -7,16 +7,43 @@ Source of the form: Soda's contract language, https://docs.soda.io/data-contract
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
+import msgspec
 import yaml
 
 from lakehouse import naming
 from lakehouse.contracts.model import Contract, Field
+from lakehouse.promotion.history import unique_key
 
 _DERIVED: Final = "platform"
 """Qualifier that keeps a derived check apart from a check of the same type in the contract."""
+_ROW_WISE: Final = frozenset({"missing", "invalid", "failed_rows", "duplicate"})
+"""Types whose count of bad rows is that of the rows that changed, where there were none before."""
+
+
+class Published(msgspec.Struct, frozen=True):
+    """What is published now, which drift is measured against."""
+
+    rows: int
+    means: Mapping[str, float]
+    """By field; a field without a value has none."""
+
+
+class Rendered(NamedTuple):
+    """One check: the column it belongs to, its type and its settings as Soda takes them."""
+
+    column: str | None
+    kind: str
+    settings: dict[str, Any]
+
+    @property
+    def row_wise(self) -> bool:
+        """Whether it holds for a table when it held before and holds for the rows that changed."""
+        threshold = self.settings.get("threshold") or {}
+        strict = not set(threshold) - {"must_be", "level"} and threshold.get("must_be", 0) == 0
+        return self.kind in _ROW_WISE and strict and "query" not in self.settings
 
 
 def dataset_path(contract: Contract, branch: str) -> str:
@@ -25,48 +52,112 @@ def dataset_path(contract: Contract, branch: str) -> str:
     return f"{naming.CATALOG}/{layer}/{contract.dataset}/branch_{branch}"
 
 
-def document(contract: Contract, path: str) -> dict[str, Any]:
-    """The Soda contract as a mapping; ``path`` is Soda's name of what is checked."""
-    columns = [
-        {"name": field.name, "checks": checks}
-        for field in contract.fields
-        if (checks := [*_column_checks(contract, field), *_own(field.checks)])
+def checks(contract: Contract, published: Published | None = None) -> list[Rendered]:
+    """All checks of a contract in a stable order: the dataset's, then each column's."""
+    found = [*_dataset_checks(contract, published)]
+    found += _own(None, contract.checks)
+    for field in contract.fields:
+        found += _column_checks(contract, field, published)
+        found += _own(field.name, field.checks)
+    return found
+
+
+def documents(
+    contract: Contract,
+    path: str,
+    *,
+    published: Published | None = None,
+    live: str = "",
+    scope: str = "",
+) -> list[str]:
+    """The Soda contracts, as YAML, that together hold all checks; ``path`` is what is checked.
+
+    ``live`` is the predicate of the rows that count. With a ``scope``, row-wise checks look at the
+    rows that it names alone, in a document of their own.
+    """
+    every = checks(contract, published)
+    near = [check for check in every if scope and check.row_wise]
+    far = [check for check in every if check not in near]
+    filters = [" AND ".join(f"({part})" for part in (scope, live) if part), live]
+    return [
+        yaml.safe_dump(_document(path, where, group), sort_keys=False, allow_unicode=True)
+        for group, where in zip((near, far), filters, strict=True)
+        if group
     ]
+
+
+def _document(path: str, where: str, group: list[Rendered]) -> dict[str, Any]:
+    columns: dict[str, list[dict[str, Any]]] = {}
+    for check in group:
+        if check.column is not None:
+            columns.setdefault(check.column, []).append({check.kind: check.settings})
+    rest = [{check.kind: check.settings} for check in group if check.column is None]
     return {
         "dataset": path,
-        "checks": [*_dataset_checks(contract), *_own(contract.checks)],
-        **({"columns": columns} if columns else {}),
+        **({"filter": where} if where else {}),
+        **({"checks": rest} if rest else {}),
+        **(
+            {"columns": [{"name": name, "checks": own} for name, own in columns.items()]}
+            if columns
+            else {}
+        ),
     }
 
 
-def render(contract: Contract, path: str) -> str:
-    """The Soda contract as YAML, in a stable order."""
-    return yaml.safe_dump(document(contract, path), sort_keys=False, allow_unicode=True)
-
-
-def count(contract: Contract) -> int:
-    """How many results a complete verification of the contract has."""
-    checks = document(contract, "")
-    return len(checks["checks"]) + sum(len(c["checks"]) for c in checks.get("columns", ()))
-
-
-def _dataset_checks(contract: Contract) -> Iterator[dict[str, Any]]:
+def _dataset_checks(contract: Contract, published: Published | None) -> Iterator[Rendered]:
     # Every other check passes on no rows at all, so a gate without this one can be empty-handed.
-    yield _check("row_count", "has rows", threshold={"must_be_greater_than": 0})
-    key = contract.deduplicate.key
+    yield _check(None, "row_count", "has rows", threshold={"must_be_greater_than": 0})
+    key = unique_key(contract)
     if len(key) > 1:
-        yield _check("duplicate", f"unique by {', '.join(key)}", columns=list(key))
+        yield _derived(contract, None, "duplicate", f"unique by {', '.join(key)}", columns=[*key])
+    drift = contract.gate.drift.rows
+    if drift is not None and published is not None:
+        limit = _within(contract, published.rows, drift)
+        yield _check(
+            None, "row_count", "rows against published", qualifier="drift", threshold=limit
+        )
+    hours, fresh = contract.sla.freshness_hours, contract.sla.freshness_field
+    if hours is not None and fresh is not None:
+        limit = {
+            "unit": "hour",
+            "must_be_less_than_or_equal": hours,
+            "level": contract.gate.level("freshness"),
+        }
+        yield _check(None, "freshness", f"{fresh} is fresh", column=fresh, threshold=limit)
 
 
-def _column_checks(contract: Contract, field: Field) -> Iterator[dict[str, Any]]:
-    key = contract.deduplicate.key
+def _column_checks(
+    contract: Contract, field: Field, published: Published | None
+) -> Iterator[Rendered]:
+    key = unique_key(contract)
     if field.required or field.primary_key or field.name in key:
-        yield _check("missing", f"{field.name} is there")
+        yield _derived(contract, field.name, "missing", f"{field.name} is there")
     if field.unique or key == (field.name,):
-        yield _check("duplicate", f"{field.name} is unique")
+        yield _derived(contract, field.name, "duplicate", f"{field.name} is unique")
     rules = _row_rules(field) if contract.source == "mart" else {}
     if rules:
-        yield _check("invalid", f"{field.name} keeps its rules", **rules)
+        yield _derived(contract, field.name, "invalid", f"{field.name} keeps its rules", **rules)
+    if field.reference is not None:
+        target = field.reference
+        yield _derived(
+            contract,
+            field.name,
+            "invalid",
+            f"{field.name} is in {target.dataset}.{target.field}",
+            qualifier="reference",
+            valid_reference_data={
+                "dataset": f"{naming.CATALOG}/silver/{target.dataset}",
+                "column": target.field,
+            },
+        )
+    drift = contract.gate.drift.means.get(field.name)
+    mean = published.means.get(field.name) if published else None
+    if drift is not None and mean is not None:
+        name = f"mean of {field.name} against published"
+        limit = _within(contract, mean, drift)
+        yield _check(
+            field.name, "aggregate", name, qualifier="drift", function="avg", threshold=limit
+        )
 
 
 def _row_rules(field: Field) -> dict[str, Any]:
@@ -81,14 +172,30 @@ def _row_rules(field: Field) -> dict[str, Any]:
     return {name: value for name, value in rules.items() if value is not None}
 
 
-def _check(kind: str, name: str, **settings: Any) -> dict[str, Any]:
-    return {kind: {"name": name, "qualifier": _DERIVED, **settings}}
+def _derived(
+    contract: Contract, where: str | None, kind: str, name: str, **settings: Any
+) -> Rendered:
+    """A check whose level the contract may lower."""
+    if contract.gate.level(kind) == "warn":
+        settings["threshold"] = {"must_be": 0, "level": "warn"}
+    return _check(where, kind, name, **settings)
 
 
-def _own(checks: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _within(contract: Contract, base: float, share: float) -> dict[str, Any]:
+    """A threshold: at most a share of the base away from it."""
+    reach = abs(base) * share
+    between = {"greater_than_or_equal": base - reach, "less_than_or_equal": base + reach}
+    return {"must_be_between": between, "level": contract.gate.level("drift")}
+
+
+def _check(where: str | None, kind: str, name: str, **settings: Any) -> Rendered:
+    return Rendered(where, kind, {"name": name, "qualifier": _DERIVED, **settings})
+
+
+def _own(column: str | None, given: tuple[Mapping[str, Any], ...]) -> Iterator[Rendered]:
     """The contract's checks as they stand, told apart where two are of one type."""
-    for number, check in enumerate(checks, start=1):
-        yield {
-            kind: {"qualifier": f"contract_{number}", **(settings or {})}
-            for kind, settings in check.items()
-        }
+    for number, check in enumerate(given, start=1):
+        for kind, settings in check.items():
+            name = f"{kind} {number} of the contract"
+            own = {"qualifier": f"contract_{number}", "name": name, **(settings or {})}
+            yield Rendered(column, kind, own)

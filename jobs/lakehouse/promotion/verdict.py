@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final, Literal
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from lakehouse.aws import Aws
 from lakehouse.errors import GateError, TransientError
 from lakehouse.naming import Layer
-from lakehouse.promotion.progress import Touched
+from lakehouse.promotion.progress import Approval, Touched
 from lakehouse.store import S3Store
 
 Outcome = Literal["pass", "warn", "fail", "not_evaluated"]
@@ -83,6 +84,22 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """The predicate of the rows that row-wise checks looked at; empty: all rows."""
 
 
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What a candidate was made from, and by whom: the facts that its verdict records.
+
+    ``scope`` is the predicate of the region in which its rows can differ from published ones;
+    empty: anywhere.
+    """
+
+    run_id: str
+    code: str = ""
+    loads: tuple[int, ...] = ()
+    inputs: dict[str, int] = {}
+    counts: tuple[LoadCounts, ...] = ()
+    touched: Touched | None = None
+    scope: str = ""
+
+
 def verdict_key(dataset: str, snapshot_id: int) -> str:
     """Key of a snapshot's verdict in the bucket of verdicts."""
     return f"dataset={dataset}/{snapshot_id}.json"
@@ -112,6 +129,28 @@ def read_verdict(aws: Aws, dataset: str, snapshot_id: int) -> Verdict | None:
     """The verdict on a snapshot, None when it has none."""
     body = _store(aws).get(verdict_key(dataset, snapshot_id))
     return None if body is None else msgspec.json.decode(body, type=Verdict)
+
+
+def approval_key(dataset: str, snapshot_id: int) -> str:
+    """Key of the approval of a snapshot in the bucket of verdicts."""
+    return f"approvals/{dataset}/{snapshot_id}.json"
+
+
+def put_approval(aws: Aws, approval: Approval) -> Approval:
+    """Record an approval; the one that holds, which is the first."""
+    key = approval_key(approval.dataset, approval.snapshot_id)
+    with contextlib.suppress(TransientError):
+        _store(aws).put_if_absent(key, msgspec.json.encode(approval))
+    found = read_approval(aws, approval.dataset, approval.snapshot_id)
+    if found is None:
+        raise GateError(f"{approval.dataset}: the approval could not be recorded; approve again")
+    return found
+
+
+def read_approval(aws: Aws, dataset: str, snapshot_id: int) -> Approval | None:
+    """The approval of a snapshot, None when nobody has given one."""
+    body = _store(aws).get(approval_key(dataset, snapshot_id))
+    return None if body is None else msgspec.json.decode(body, type=Approval)
 
 
 def read_verdicts(aws: Aws, dataset: str) -> list[Verdict]:

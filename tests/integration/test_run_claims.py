@@ -1,0 +1,66 @@
+"""Of two runs on one table one works, the other stands back; a dead run's claim ends by itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from support.bronze_rows import START
+from support.waiting import wait_for
+
+from lakehouse.aws import Aws
+from lakehouse.errors import RunningElsewhereError
+from lakehouse.promotion.runclaim import claim_key, run_claim
+
+
+def body(aws: Aws, table: str) -> bytes | None:
+    s3 = aws.client("s3")
+    try:
+        answer = s3.get_object(Bucket=aws.bucket("verdicts"), Key=claim_key(table))
+    except s3.exceptions.NoSuchKey:
+        return None
+    found: bytes = answer["Body"].read()
+    return found
+
+
+def test_the_second_run_is_told_who_works(aws: Aws) -> None:
+    with run_claim(aws, "silver", "one", "run-1", clock=lambda: START):
+        with (
+            pytest.raises(RunningElsewhereError, match="run run-1 works on it"),
+            run_claim(aws, "silver", "one", "run-2", clock=lambda: START),
+        ):
+            pytest.fail("two runs hold one claim")
+        with run_claim(aws, "gold", "one", "run-2", clock=lambda: START):
+            pass
+    assert body(aws, "silver.one") is None
+    with run_claim(aws, "silver", "one", "run-2", clock=lambda: START):
+        pass
+
+
+def test_a_claim_that_a_dead_run_left_is_taken_over(aws: Aws) -> None:
+    dead = run_claim(aws, "silver", "two", "dead", clock=lambda: START)
+    dead.__enter__()
+    later = START + timedelta(minutes=5)
+    with run_claim(aws, "silver", "two", "heir", clock=lambda: later):
+        taken = body(aws, "silver.two")
+        assert taken is not None
+        assert b"heir" in taken
+        # It comes back to life and ends: the claim is no longer its to release.
+        dead.__exit__(None, None, None)
+        assert body(aws, "silver.two") == taken
+
+
+def test_a_run_that_lasts_renews_its_claim(aws: Aws) -> None:
+    life = timedelta(milliseconds=200)
+    with run_claim(aws, "silver", "three", "run", life=life):
+        first = body(aws, "silver.three")
+        wait_for(lambda: body(aws, "silver.three") != first, 10)
+
+
+def test_a_run_that_fails_releases_its_claim(aws: Aws) -> None:
+    with (
+        pytest.raises(ZeroDivisionError),
+        run_claim(aws, "silver", "four", "run", clock=lambda: START),
+    ):
+        raise ZeroDivisionError
+    assert body(aws, "silver.four") is None
