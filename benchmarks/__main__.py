@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import data, growth, latency
+from benchmarks import data, growth, increment, latency
 from benchmarks.estate import Estate, estate
 from benchmarks.report import Report
 from benchmarks.throughput import CONTESTANTS, Figures, Result, race
@@ -33,6 +33,7 @@ class Part(StrEnum):
     SHARDS = "shards"
     LATENCY = "latency"
     GROWTH = "growth"
+    INCREMENT = "increment"
 
 
 class Bench:
@@ -74,6 +75,14 @@ class Bench:
         task = self._progress.add_task("growth, loads", total=loads)
         self._report.growth = growth.measure(
             self._estate, loads, lambda _: self._progress.advance(task)
+        )
+        self._write()
+
+    def increment(self, repeats: int) -> None:
+        """The same increment into tables of different sizes."""
+        task = self._progress.add_task("increment, promotions", total=repeats + 1)
+        self._report.increments = list(
+            increment.measure(self._estate, repeats, lambda _: self._progress.advance(task))
         )
         self._write()
 
@@ -128,7 +137,7 @@ def bench(
         ".lakehouse", "bench", "results.json"
     ),
 ) -> None:
-    """Measure ingestion on this machine: throughput, cost, latency, growth."""
+    """Measure ingestion and promotion on this machine."""
     names = contestants.split(",")
     if unknown := [name for name in names if name not in CONTESTANTS]:
         raise EstateError(
@@ -151,6 +160,8 @@ def bench(
             made.latency(seconds)
         if Part.GROWTH in chosen:
             made.growth(loads)
+        if Part.INCREMENT in chosen:
+            made.increment(repeats)
     report.show(console)
     console.print(f"figures: {results}")
 

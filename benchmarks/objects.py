@@ -127,7 +127,12 @@ class Objects:
 
     def _keep(self, request: Request, made: _Object) -> bool:
         with self._lock:
-            if request.headers.get("if-none-match") == "*" and request.path in self._objects:
+            present = self._objects.get(request.path)
+            if request.headers.get("if-none-match") == "*" and present is not None:
+                return False
+            if (match := request.headers.get("if-match")) and (
+                present is None or present.etag != match
+            ):
                 return False
             self._objects[request.path] = made
             return True

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.growth import Growth
+from benchmarks.increment import INCREMENT, Increments
 from benchmarks.latency import Latency
 from benchmarks.throughput import Figures, Result
 
@@ -47,6 +48,7 @@ class Report(msgspec.Struct):
     shards: list[Result] = []
     latency: Latency | None = None
     growth: Growth | None = None
+    increments: list[Increments] = []
 
     @classmethod
     def new(cls) -> Report:
@@ -73,6 +75,8 @@ class Report(msgspec.Struct):
             console.print(_latency(self.latency))
         if self.growth is not None:
             console.print(_growth(self.growth))
+        if self.increments:
+            console.print(_increments(self.increments))
 
 
 def ratio_to_bound(result: Result, results: Sequence[Result]) -> float | None:
@@ -140,5 +144,26 @@ def _growth(growth: Growth) -> Table:
             f"{age.publish_seconds * 1000:.0f}",
             f"{age.metadata_bytes:,}",
             f"{age.manifests:,}",
+        )
+    return table
+
+
+def _increments(found: Sequence[Increments]) -> Table:
+    least = found[0].seconds
+    table = Table(
+        title=f"{INCREMENT:,} deliveries from bronze to silver, medians of {len(found[0].steps)}",
+        caption="files in scope: those that MERGE and gate may read",
+    )
+    for name in ("rows in silver", "seconds", "ratio", "files", "in scope", "written"):
+        table.add_column(name, justify="right")
+    for item in found:
+        last = item.steps[-1]
+        table.add_row(
+            f"{item.rows:,}",
+            f"{item.seconds:.2f}",
+            f"{item.seconds / least:.2f}",
+            f"{last.files:,}",
+            f"{last.files_in_scope:,}",
+            f"{last.files_written:,}",
         )
     return table
