@@ -25,20 +25,26 @@ from open_data_contract_standard.model import (
     Team,
 )
 
+from lakehouse.contracts.checks import check_contract, check_together
 from lakehouse.contracts.customproperties import (
     CustomProperties,
     deduplication,
     file_format,
     partitions,
+    pull_source,
     stream_source,
 )
 from lakehouse.contracts.model import (
     NAME,
     Contract,
     Contracts,
+    Drift,
     Field,
     FileFormat,
+    Gate,
     LogicalType,
+    MartInput,
+    PullSource,
     Reference,
     Sla,
 )
@@ -56,7 +62,9 @@ def load_contracts(directory: str | Path) -> Contracts:
     paths = sorted(root.glob("*.yaml"))
     if not paths:
         raise ContractError(f"{root}: no *.yaml contract in it; add one file per dataset")
-    return Contracts((load_contract(path) for path in paths), str(root))
+    contracts = Contracts((load_contract(path) for path in paths), str(root))
+    check_together(contracts)
+    return contracts
 
 
 def load_contract(path: Path) -> Contract:
@@ -128,6 +136,11 @@ _KNOWN = (
         "inputs",
     }
     | set(FileFormat.__struct_fields__)
+    | {
+        name
+        for kind in (Drift, Gate, MartInput, PullSource)
+        for name in kind.__struct_encode_fields__
+    }
 )
 
 
@@ -158,6 +171,7 @@ def _convert(odcs: OpenDataContractStandard, path: str) -> Contract:
     twins = sorted({name for name in names if names.count(name) > 1})
     if twins:
         raise ContractError(f"{path}: property {twins[0]!r} is declared twice; remove one")
+    form = file_format(custom.format, custom.source, path)
     contract = Contract(
         dataset=dataset,
         version=odcs.version or "",
@@ -165,20 +179,20 @@ def _convert(odcs: OpenDataContractStandard, path: str) -> Contract:
         owner=odcs.team.name,
         fields=fields,
         source=custom.source,
-        format=file_format(custom.format, custom.source, path),
+        format=form,
         stream=stream_source(custom.stream, custom.source, path),
         group=custom.group,
         event_time=custom.event_time,
         deduplicate=deduplication(custom.deduplicate, fields, path),
         partition_by=tuple(partitions(custom.partition_by, path)),
         gate=custom.gate,
-        pull=custom.pull,
+        pull=pull_source(custom.pull, custom.source, form, path),
         inputs=custom.inputs,
         checks=tuple(_soda(schema.quality, path)),
         sla=_sla(odcs),
         path=path,
     )
-    _check_references(contract)
+    check_contract(contract)
     return contract
 
 
@@ -266,70 +280,3 @@ def _sla(odcs: OpenDataContractStandard) -> Sla:
                 freshness_field=prop.element.rpartition(".")[2] if prop.element else None,
             )
     return Sla()
-
-
-def _check_references(contract: Contract) -> None:
-    """What the contract names elsewhere exists and fits its fields."""
-    _check_deduplication(contract)
-    _check_gate(contract)
-    if contract.inputs and (contract.source != "mart" or len(contract.partition_by) != 1):
-        raise ContractError(
-            f"{contract.path}: 'inputs' needs source mart and one field in partitionBy, by whose "
-            "days the mart is built anew in part"
-        )
-    if contract.pull is not None and contract.source != "pull":
-        raise ContractError(
-            f"{contract.path}: 'pull' is given for source {contract.source!r}; remove it"
-        )
-    if contract.format.schema is not None:
-        from lakehouse.decoding.avro import own_schema
-
-        own_schema(contract)
-    for name in contract.deduplicate.key:
-        contract.field(name)
-    if contract.event_time is not None:
-        kind = contract.field(contract.event_time).type
-        if kind != "timestamp":
-            raise ContractError(
-                f"{contract.path}: eventTime {contract.event_time!r} is a {kind}; "
-                "expected a timestamp"
-            )
-    for partition in contract.partition_by:
-        kind = contract.field(partition.field).type
-        if partition.transform != "identity" and kind not in {"date", "timestamp"}:
-            raise ContractError(
-                f"{contract.path}: partitionBy {partition.transform}({partition.field}) needs a "
-                f"date or timestamp, {partition.field!r} is a {kind}"
-            )
-
-
-def _check_deduplication(contract: Contract) -> None:
-    rule = contract.deduplicate
-    if rule.deletes is not None:
-        contract.field(rule.deletes.field)
-    if rule.history and (rule.keep != "latest" or rule.within_days is not None):
-        raise ContractError(
-            f"{contract.path}: deduplicate.history keeps every version of a key; remove keep and "
-            "within"
-        )
-    if contract.source == "mart" and (rule.history or rule.deletes is not None):
-        raise ContractError(
-            f"{contract.path}: a mart has no deliveries; remove history and deletes"
-        )
-
-
-def _check_gate(contract: Contract) -> None:
-    share = contract.gate.reject_share
-    if share is not None and not 0 <= share <= 1:
-        raise ContractError(f"{contract.path}: gate.rejectShare is {share}; expected 0 to 1")
-    for name in contract.gate.drift.means:
-        kind = contract.field(name).type
-        if kind not in {"integer", "number"}:
-            raise ContractError(
-                f"{contract.path}: gate.drift.means.{name} needs a number, {name!r} is a {kind}"
-            )
-    fresh = contract.sla.freshness_field
-    if fresh is not None and contract.field(fresh).type != "timestamp":
-        raise ContractError(
-            f"{contract.path}: the freshness of {fresh!r} cannot be told; expected a timestamp"
-        )
