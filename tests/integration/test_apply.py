@@ -85,7 +85,7 @@ def test_everything_that_is_declared_is_there(env: dict[str, str], outputs: dict
     assert found["streams"] == [f"{PREFIX}-flights"] == list(outputs["streams"].values())
     assert found["databases"] == {
         layer: f"s3://{naming.bucket(PREFIX, layer)}/" for layer in naming.LAYERS
-    }
+    } | {"governance": f"s3://{naming.bucket(PREFIX, 'verdicts')}/"}
     assert set(found["jobs"]) == set(outputs["jobs"].values())
     assert set(found["policies"]) == {*outputs["jobs"].values(), f"{PREFIX}-airflow"}
     assert len(found["keys"]) == len(found["aliases"]) == 5
