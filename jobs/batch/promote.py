@@ -14,8 +14,10 @@ import msgspec
 from lakehouse.contracts.model import Contract
 from lakehouse.errors import RunningElsewhereError
 from lakehouse.jobargs import JobArgs
+from lakehouse.metrics import Metrics
 from lakehouse.promotion.holds import Decision, approve
 from lakehouse.promotion.promote import Promotion, pending, promote
+from lakehouse.reporting.tell import tell
 from lakehouse.runner import each_dataset, run_job
 from lakehouse.spark import session
 
@@ -23,18 +25,22 @@ from lakehouse.spark import session
 def main() -> None:
     """Promote every dataset that has new loads, each on its own."""
     args = JobArgs.parse()
+    metrics = Metrics(args.aws.client("cloudwatch"))
 
     def step(contract: Contract) -> Mapping[str, object]:
         # Without new loads Spark, which takes most of a run's time to start, is left alone.
         if not pending(args.aws, contract):
             return report(Promotion(dataset=contract.dataset, reason="no new loads"))
         spark = session("promote")
+        done = Promotion(dataset=contract.dataset)
         try:
             done = promote(
                 args.aws, spark, contract, clock=utc_now, run_id=args.run_id, code=args.release
             )
         except RunningElsewhereError as error:
             done = Promotion(dataset=contract.dataset, reason=str(error))
+        finally:
+            tell(args.aws, contract, metrics, published=bool(done.rows_added))
         return report(done)
 
     if args.publish is None:
@@ -46,9 +52,11 @@ def main() -> None:
         def publish(contract: Contract) -> Mapping[str, object]:
             word = Decision(args.by, args.reason, utc_now().isoformat())
             done = approve(args.aws, contract, approved.snapshot_id, word)
+            tell(args.aws, contract, metrics, published=True)
             return {"published": done.snapshot_id, "by": args.by, "verdict": done.verdict}
 
         each_dataset("approve", [args.contracts[approved.dataset]], publish)
+    metrics.close()
 
 
 def report(done: Promotion) -> Mapping[str, object]:

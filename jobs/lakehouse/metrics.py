@@ -1,4 +1,4 @@
-"""What operations see of ingestion in CloudWatch: one datum a figure, by dataset.
+"""What operations see in CloudWatch: one datum a figure, by dataset.
 
 Metrics stand in the namespace ``Lakehouse``. They are sent by a thread of their own and never stop
 a load; what cannot be sent is said in the log, which has every figure too.
@@ -40,6 +40,13 @@ class Metrics:
                 _datum(dataset, "Failures", failures, "Count"),
             ]
         )
+
+    def promotion(self, dataset: str, *, published: bool, held: bool) -> None:
+        """Say that a dataset was published, which is what its freshness is told by, or is held."""
+        data = [_datum(dataset, "Held", int(held), "None")]
+        if published:
+            data.append(_datum(dataset, "Published", 1, "Count"))
+        self._send(data)
 
     def close(self) -> None:
         """Send what is left."""

@@ -72,3 +72,16 @@ def test_metrics_that_cannot_be_sent_stop_nothing_and_are_said() -> None:
         metrics.load(REPORT)
         metrics.close()
     assert [line["event"] for line in lines] == ["load", "metrics_not_sent"]
+
+
+def test_a_publication_says_that_its_dataset_lives_and_a_hold_that_it_waits() -> None:
+    client = CloudWatch()
+    metrics = Metrics(client)
+    metrics.promotion("flights", published=True, held=False)
+    metrics.promotion("planes", published=False, held=True)
+    metrics.close()
+    assert client.figures() == {
+        ("Held", "flights"): 0,
+        ("Published", "flights"): 1,
+        ("Held", "planes"): 1,
+    }
