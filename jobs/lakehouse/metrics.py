@@ -66,7 +66,17 @@ class Metrics:
 
 
 def load_data(report: LoadReport) -> list[dict[str, Any]]:
-    """The figures of a load as CloudWatch takes them; lag by dataset and by shard."""
+    """The figures of a load as CloudWatch takes them; lag by dataset and by shard.
+
+    Of a replay its seconds alone: it brings no deliveries and reads no shard.
+    """
+    seconds = [
+        _datum(report.dataset, "StageSeconds", report.stage_seconds, "Seconds"),
+        _datum(report.dataset, "PublishSeconds", report.publish_seconds, "Seconds"),
+        _datum(report.dataset, "LoadSeconds", report.seconds, "Seconds"),
+    ]
+    if report.replay:
+        return seconds
     rejects = sum(report.rejected.values())
     dataset = report.dataset
     return [
@@ -74,9 +84,7 @@ def load_data(report: LoadReport) -> list[dict[str, Any]]:
         _datum(dataset, "Rejects", rejects, "Count"),
         _datum(dataset, "Bytes", report.payload_bytes, "Bytes"),
         _datum(dataset, "Lag", max(report.behind_ms.values(), default=0), "Milliseconds"),
-        _datum(dataset, "StageSeconds", report.stage_seconds, "Seconds"),
-        _datum(dataset, "PublishSeconds", report.publish_seconds, "Seconds"),
-        _datum(dataset, "LoadSeconds", report.seconds, "Seconds"),
+        *seconds,
         *(
             _datum(dataset, "ShardLag", lag, "Milliseconds", Shard=shard)
             for shard, lag in sorted(report.behind_ms.items())
