@@ -7,6 +7,7 @@ person ``--by`` for the ``--reason`` given.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from lakehouse.contracts.model import Contract
 from lakehouse.errors import RunningElsewhereError
 from lakehouse.jobargs import JobArgs
+from lakehouse.lineage.emitter import emitting
 from lakehouse.metrics import Metrics
 from lakehouse.promotion.holds import Decision, approve
 from lakehouse.promotion.promote import Promotion, pending, promote
@@ -43,20 +45,19 @@ def main() -> None:
             tell(args.aws, contract, metrics, published=bool(done.rows_added))
         return report(done)
 
-    if args.publish is None:
-        contracts = args.contracts.select(args.datasets, "stream", "files", "pull")
-        each_dataset("promote", contracts, step)
-    else:
-        approved = args.publish
+    def publish(contract: Contract) -> Mapping[str, object]:
+        word = Decision(args.by, args.reason, utc_now().isoformat())
+        assert args.publish is not None  # noqa: S101 - this step is for it alone
+        done = approve(args.aws, contract, args.publish.snapshot_id, word)
+        tell(args.aws, contract, metrics, published=True)
+        return {"published": done.snapshot_id, "by": args.by, "verdict": done.verdict}
 
-        def publish(contract: Contract) -> Mapping[str, object]:
-            word = Decision(args.by, args.reason, utc_now().isoformat())
-            done = approve(args.aws, contract, approved.snapshot_id, word)
-            tell(args.aws, contract, metrics, published=True)
-            return {"published": done.snapshot_id, "by": args.by, "verdict": done.verdict}
-
-        each_dataset("approve", [args.contracts[approved.dataset]], publish)
-    metrics.close()
+    with emitting(args) as emitter, closing(metrics):
+        if args.publish is None:
+            contracts = args.contracts.select(args.datasets, "stream", "files", "pull")
+            each_dataset("promote", contracts, emitter.observed("promote", step))
+        else:
+            each_dataset("approve", [args.contracts[args.publish.dataset]], publish)
 
 
 def report(done: Promotion) -> Mapping[str, object]:
