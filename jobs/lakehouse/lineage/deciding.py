@@ -220,7 +220,7 @@ def _versions(contract: Contract, good: Sequence[Delivery]) -> Iterator[Decision
 def _state(contract: Contract, delivery: Delivery) -> tuple[Any, ...]:
     if _deleted(contract, delivery):
         return (True,)
-    named = (name for name in state_columns(contract) if name != "_deleted")
+    named = (name for name in state_columns(contract) if name != "_tombstone")
     return (False, *(_same(delivery.values.get(name)) for name in named))
 
 

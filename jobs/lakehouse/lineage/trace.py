@@ -23,7 +23,7 @@ from lakehouse.promotion.samples import MASK
 from lakehouse.tables import load_table
 
 _SHOWN_KEYS: Final = 5
-_VERSION: Final = ("_valid_from", "_valid_to", "_current", "_deleted")
+_VERSION: Final = ("_valid_from", "_valid_to", "_current", "_tombstone")
 """What silver says of a version of a key, where its contract keeps versions or deletes."""
 
 

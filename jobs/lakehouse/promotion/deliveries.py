@@ -72,7 +72,7 @@ def elements(contract: Contract, known: Collection[str], deliveries: str) -> str
     ``known`` are the columns that bronze has; a field that it lacks is null.
     """
     computed = {
-        "_deleted": _deleted(contract.deduplicate.deletes),
+        "_tombstone": _is_delete(contract.deduplicate.deletes),
         "_seen_from": f"`{contract.event_time}`",
         "_seen_to": f"`{contract.event_time}`" if is_chained(contract) else _version(contract),
         "_valid_from": _version(contract),
@@ -110,10 +110,10 @@ def _value(contract: Contract, name: str, known: Collection[str]) -> str:
         return f"CAST(NULL AS {SPARK_TYPES[contract.field(name).type]})"
     if rule.deletes is None or name in {*rule.key, contract.event_time}:
         return f"`{name}`"
-    return f"CASE WHEN NOT {_deleted(rule.deletes)} THEN `{name}` END"
+    return f"CASE WHEN NOT {_is_delete(rule.deletes)} THEN `{name}` END"
 
 
-def _deleted(rule: Deletes | None) -> str:
+def _is_delete(rule: Deletes | None) -> str:
     if rule is None:
         return "false"
     values = ", ".join(map(text, rule.values))

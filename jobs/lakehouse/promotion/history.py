@@ -17,7 +17,7 @@ def live_predicate(contract: Contract) -> str:
 
     Rows from before the contract had deletes say nothing, and are there.
     """
-    return "coalesce(_deleted, false) = false" if contract.deduplicate.deletes is not None else ""
+    return "coalesce(_tombstone, false) = false" if contract.deduplicate.deletes is not None else ""
 
 
 def unique_key(contract: Contract) -> tuple[str, ...]:
@@ -30,7 +30,7 @@ def state_columns(contract: Contract) -> tuple[str, ...]:
     """What two versions of a key differ in: all of its fields but those that say when."""
     told = {*contract.deduplicate.key, contract.event_time}
     fields = tuple(field.name for field in contract.fields if field.name not in told)
-    return (*fields, "_deleted") if contract.deduplicate.deletes is not None else fields
+    return (*fields, "_tombstone") if contract.deduplicate.deletes is not None else fields
 
 
 def versions(contract: Contract, elements: str) -> str:
@@ -45,7 +45,7 @@ def versions(contract: Contract, elements: str) -> str:
     columns = [name for name in column_names(contract) if name not in computed]
     same = (f"`{name}` <=> lag(`{name}`) OVER in_time" for name in state_columns(contract))
     alike = " AND ".join(("lag(_load) OVER in_time IS NOT NULL", *same))
-    live = " AND NOT _deleted" if contract.deduplicate.deletes is not None else ""
+    live = " AND NOT _tombstone" if contract.deduplicate.deletes is not None else ""
     return (
         f"SELECT {listed(columns)}, _valid_to, _valid_to IS NULL{live} AS _current, _seen_to\n"
         "FROM (\n"

@@ -165,7 +165,7 @@ class Increment:
         select = ", ".join(
             [
                 "NOT _new AS old",
-                "_deleted AS deleted" if deletes else "false AS deleted",
+                "_tombstone AS deleted" if deletes else "false AS deleted",
                 f"{value_of(contract, days) if days else 'NULL'} AS day",
                 f"{value_of(contract, files) if files else 'NULL'} AS file",
             ]

@@ -32,7 +32,7 @@ def current(contract: Contract, silver: str, region: str, keys: str) -> str:
 def _known(contract: Contract, name: str) -> str:
     rule = contract.deduplicate
     # Rows may be older than the contract's bound or deletes.
-    if name == "_deleted":
+    if name == "_tombstone":
         return f"coalesce(t.`{name}`, false) AS `{name}`"
     if name in {"_seen_from", "_seen_to"} and is_chained(contract):
         return f"coalesce(t.`{name}`, t.`{contract.event_time}`) AS `{name}`"
@@ -108,7 +108,7 @@ def merge_statement(contract: Contract, branch: str, changes: str, files: str) -
 
 def _derived(contract: Contract) -> list[str]:
     """The columns in which a row changes while it stands for the same delivery."""
-    deliveries_own = {*(field.name for field in contract.fields), *DELIVERY, "_deleted"}
+    deliveries_own = {*(field.name for field in contract.fields), *DELIVERY, "_tombstone"}
     return [name for name in column_names(contract) if name not in deliveries_own]
 
 

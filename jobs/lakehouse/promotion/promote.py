@@ -42,7 +42,6 @@ from lakehouse.promotion.publish import (
     drop_dead_branches,
     publish,
     record,
-    with_own_snapshot,
 )
 from lakehouse.promotion.refine import refine, survey
 from lakehouse.promotion.runclaim import run_claim
@@ -202,12 +201,10 @@ class _Run:
         candidate = refined.candidate
         progress = self._progress(state, loads, upto)
         counts = tuple(self._counts[load] for load in loads if load in self._counts)
-        if not candidate.changed:
-            if not too_many_rejects(self._contract, counts):
-                self._record(state, progress, drop=[branch])
-                self._done(loads, 0, "silver had every row already")
-                return
-            candidate = with_own_snapshot(self._aws, candidate)
+        if not candidate.changed and not too_many_rejects(self._contract, counts):
+            self._record(state, progress, drop=[branch])
+            self._done(loads, 0, "silver had every row already")
+            return
         checks = fingerprint(self._contract)
         origin = Origin(
             run_id=self._run_id,

@@ -70,14 +70,6 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     changed: bool
 
 
-def with_own_snapshot(aws: Aws, candidate: Candidate) -> Candidate:
-    """The candidate on an empty snapshot of its own, which can have a verdict of its own."""
-    table = _load(aws, candidate.layer, candidate.dataset)
-    table.append(table.schema().as_arrow().empty_table(), branch=candidate.branch)
-    head = table.metadata.refs[candidate.branch].snapshot_id
-    return msgspec.structs.replace(candidate, snapshot_id=head)
-
-
 def conflict_retries() -> Retrying:
     """Starting over when the table moved: four times in all, up to 10 s apart."""
     return Retrying(
