@@ -11,6 +11,7 @@ from estate.analytics import Analytics
 from estate.artifacts import Artifacts, WantedRelease
 from estate.catalog import Catalog
 from estate.config import parse_config
+from estate.governance import Governance
 from estate.jobs import Jobs
 from estate.keys import Keys
 from estate.lake import Lake
@@ -35,6 +36,7 @@ def build() -> None:
     lake = Lake(config, account, keys)
     Streams(config, streams, keys["inbound"])
     Catalog(config)
+    Governance(config, tuple(contracts))
     artifacts = Artifacts(release, lake["artifacts"])
     access = Access(config, account, keys, streams)
     jobs = Jobs(config, access, keys, release, after=artifacts)
