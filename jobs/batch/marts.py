@@ -1,6 +1,8 @@
 """Glue batch job: marts from silver, audited and published.
 
-With ``--full true`` they are made anew as a whole, also where nothing has changed.
+With ``--full true`` they are made anew as a whole, also where nothing has changed. With
+``--publish mart:snapshot`` one held candidate is published instead, on the word of the person
+``--by`` for the ``--reason`` given.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from lakehouse.lineage.emitter import emitting
 from lakehouse.marts.build import Build, build
 from lakehouse.marts.plan import plan
 from lakehouse.metrics import Metrics
+from lakehouse.promotion.approval import approve_held
 from lakehouse.reporting.tell import tell
 from lakehouse.runner import each_dataset, run_job
 from lakehouse.spark import session
@@ -59,8 +62,11 @@ def main() -> None:
         return report(done)
 
     with emitting(args) as emitter, closing(metrics):
-        chosen = args.contracts.select(args.datasets, "mart")
-        each_dataset("marts", chosen, emitter.observed("marts", step))
+        if args.publish is not None:
+            approve_held(args, metrics)
+        else:
+            chosen = args.contracts.select(args.datasets, "mart")
+            each_dataset("marts", chosen, emitter.observed("marts", step))
 
 
 def report(done: Build) -> Mapping[str, object]:

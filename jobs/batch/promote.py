@@ -17,7 +17,7 @@ from lakehouse.errors import RunningElsewhereError
 from lakehouse.jobargs import JobArgs
 from lakehouse.lineage.emitter import emitting
 from lakehouse.metrics import Metrics
-from lakehouse.promotion.holds import Decision, approve
+from lakehouse.promotion.approval import approve_held
 from lakehouse.promotion.promote import Promotion, pending, promote
 from lakehouse.reporting.tell import tell
 from lakehouse.runner import each_dataset, run_job
@@ -37,7 +37,12 @@ def main() -> None:
         done = Promotion(dataset=contract.dataset)
         try:
             done = promote(
-                args.aws, spark, contract, clock=utc_now, run_id=args.run_id, code=args.release
+                args.aws,
+                spark,
+                contract,
+                clock=lambda: datetime.now(UTC),
+                run_id=args.run_id,
+                code=args.release,
             )
         except RunningElsewhereError as error:
             done = Promotion(dataset=contract.dataset, reason=str(error))
@@ -45,19 +50,12 @@ def main() -> None:
             tell(args.aws, contract, metrics, published=bool(done.rows_added))
         return report(done)
 
-    def publish(contract: Contract) -> Mapping[str, object]:
-        word = Decision(args.by, args.reason, utc_now().isoformat())
-        assert args.publish is not None  # noqa: S101 - this step is for it alone
-        done = approve(args.aws, contract, args.publish.snapshot_id, word)
-        tell(args.aws, contract, metrics, published=True)
-        return {"published": done.snapshot_id, "by": args.by, "verdict": done.verdict}
-
     with emitting(args) as emitter, closing(metrics):
-        if args.publish is None:
+        if args.publish is not None:
+            approve_held(args, metrics)
+        else:
             contracts = args.contracts.select(args.datasets, "stream", "files", "pull")
             each_dataset("promote", contracts, emitter.observed("promote", step))
-        else:
-            each_dataset("approve", [args.contracts[args.publish.dataset]], publish)
 
 
 def report(done: Promotion) -> Mapping[str, object]:
@@ -65,11 +63,6 @@ def report(done: Promotion) -> Mapping[str, object]:
     said: dict[str, object] = msgspec.to_builtins(done)
     del said["dataset"]
     return said
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
 
 
 if __name__ == "__main__":

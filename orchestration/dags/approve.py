@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from lakehouse_dags.datasets import read_datasets
 from lakehouse_dags.deployment import DEFAULTS, PATIENT, DecidedGlueJob, bucket, glue_job
 
+marts = [dataset.name for dataset in read_datasets("mart")]
 gated = [dataset.name for dataset in read_datasets("stream", "files", "pull", "mart")]
 _WHO = "(ti.xcom_pull(task_ids='decide') or {}).get('responded_by_user') or {}"
 
@@ -69,7 +70,8 @@ with DAG(
     )
     publish = glue_job(
         "publish",
-        "promote",
+        # Whose role may write the table.
+        f"{{{{ 'marts' if params.dataset in {marts!r} else 'promote' }}}}",
         {
             "--publish": "{{ params.dataset }}:{{ params.snapshot }}",
             "--by": f"{{% set who = {_WHO} %}}{{{{ who.get('name') or who.get('id') }}}}",

@@ -81,6 +81,9 @@ def loads_up_to(published: Published, state: State) -> tuple[list[int], list[int
     publication.
     """
     up_to = [item for item in state.publications if _within(item.number, item.at, published)]
+    # Made anew as a whole, the table has nothing of what was published before.
+    anew = max((n for n, item in enumerate(up_to) if item.rebuilt), default=0)
+    up_to = up_to[anew:]
     later = [item for item in state.publications if not _within(item.number, item.at, published)]
     had = {load for item in up_to for load in item.loads} | set(published.loads)
     if not had:

@@ -10,9 +10,9 @@ from lakehouse.contracts.model import Contract, Contracts
 from lakehouse.errors import InputError
 from lakehouse.maintenance.branches import finish, rebuild_branch
 from lakehouse.maintenance.rebuild import Clock, Rebuild, Recipe, fingerprint, summary
+from lakehouse.marts.changes import live_rows
 from lakehouse.marts.plan import Plan, plan
 from lakehouse.marts.sql import check_columns, check_select, pinned
-from lakehouse.promotion.history import live_predicate
 from lakehouse.promotion.publish import branch_name
 from lakehouse.promotion.refine import conflicts_told, create_branch, snapshot_summary
 from lakehouse.tables import ensure_table, load_table
@@ -40,7 +40,7 @@ def rebuild_mart(
 
     planned, base = _built(aws, contract, sql, contracts)
     known = mart_inputs(aws, contract, sql, contracts, now=now)
-    live = {name: live_predicate(contracts[name.partition(".")[2]]) for name in known}
+    live = {name: _live(aws, contracts[name.partition(".")[2]], at) for name, at in known.items()}
     rows = spark.sql(pinned(contract.dataset, sql, known, live))
     check_columns(contract, rows.schema)
     ensure_table(aws, contract, "gold")
@@ -102,3 +102,9 @@ def _require(aws: Aws, contracts: Contracts, mart: str, name: str, snapshot: int
             f"gold.{mart}: the snapshot {snapshot} of {name} that it is to be made from is not "
             "there; rebuild it from what is published now (--now)"
         )
+
+
+def _live(aws: Aws, contract: Contract, snapshot_id: int) -> str:
+    """The predicate of an input's rows that are no tombstones, as of its snapshot."""
+    table = load_table(aws, contract.checked_layer, contract.dataset)
+    return live_rows(contract, table, snapshot_id) if table else ""
