@@ -185,10 +185,11 @@ def test_athena_gives_the_same_rows_for_a_marts_select(
 ) -> None:
     contract = contracts[mart]
     made = plan(aws, contract, select(mart), contracts)
-    by_spark = spark.sql(pinned(mart, select(mart), made.inputs)).toPandas()
+    by_spark = spark.sql(pinned(mart, select(mart), made.inputs)).toArrow().to_pandas()
     lake = Lake(aws.client("glue"), emulator, "us-east-1")
     with lake.connect() as athena:
-        by_athena = athena.execute(lake.prepare(athena, select(mart), "silver")).df()
+        asked = athena.execute(lake.prepare(athena, select(mart), "silver"))
+        by_athena = asked.fetch_arrow_table().to_pandas()
 
     key = list(contract.deduplicate.key)
     frames = []
