@@ -119,9 +119,11 @@ def test_glue_jobs_are_started_and_nothing_else(bag: BundleDagBag) -> None:
     jobs: list[Any] = [
         task for dag in bag.dags.values() for task in dag.tasks if isinstance(task, GlueJobOperator)
     ]
-    assert {job.job_name.removeprefix("lakehouse-local-") for job in jobs} == {
-        "land", "promote", "marts", "operate", "maintain",
-    }  # fmt: skip
+    names = {job.job_name.removeprefix("lakehouse-local-") for job in jobs}
+    # Who approves a mart starts the job that may write it.
+    (either,) = {name for name in names if "{{" in name}
+    assert either.endswith("] else 'promote' }}")
+    assert names - {either} == {"land", "promote", "marts", "operate", "maintain"}
     for job in jobs:
         assert job.resume_glue_job_on_retry
         assert job.deferrable

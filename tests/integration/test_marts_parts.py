@@ -428,7 +428,7 @@ def test_only_the_files_of_the_region_are_read(lake: Lake) -> None:
         """What Iceberg is asked for, as the plan of Spark says it."""
         sql = pinned("m", "SELECT day FROM silver.orders", inputs, predicates)
         plan = lake.spark.sql(sql)._jdf.queryExecution().executedPlan().toString()
-        found = re.search(r"filters=(.*?), groupedBy", plan)
+        found = re.search(r"filters=(.*?), runtimeFilters=", plan)
         assert found is not None, plan
         return found[1]
 
