@@ -206,7 +206,7 @@ def test_athena_gives_the_same_rows_for_a_marts_select(
         ]
         return sorted(found, key=lambda row: [str(row[name]) for name in contract.deduplicate.key])
 
-    assert len(by_spark)
+    assert by_spark
     assert comparable(by_spark) == comparable(by_athena)
 
 
