@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an emulator for this run, which the environment points to."""
     started = Emulator(free_port(), tmp_path_factory.mktemp("emulator"))
     started.wait_ready()
-    with pytest.MonkeyPatch.context() as patch:
-        _point_environment(patch, {**ACCOUNT_KEYS, "AWS_ENDPOINT_URL": started.url})
+    with _environment({**ACCOUNT_KEYS, "AWS_ENDPOINT_URL": started.url}):
         yield started.url
     started.stop()
 
@@ -83,8 +83,7 @@ def local_estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Loc
     home = tmp_path_factory.mktemp("estate")
     estate = local.up(home, ROOT / "quality" / "contracts", print, owner_pid=os.getpid())
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            _point_environment(patch, estate.env)
+        with _environment(estate.env):
             yield estate
     finally:
         local.down(home)
@@ -98,19 +97,28 @@ def empty_estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Loc
         home, ROOT / "quality", print, owner_pid=os.getpid(), build=lambda _contracts, _estate: None
     )
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            _point_environment(patch, estate.env)
+        with _environment(estate.env):
             yield estate
     finally:
         local.down(home)
 
 
-def _point_environment(patch: pytest.MonkeyPatch, env: dict[str, str]) -> None:
+@contextmanager
+def _environment(env: dict[str, str]) -> Iterator[None]:
     """Only ``env`` says where AWS is; clients that were made for somewhere else are forgotten."""
-    for name in list(os.environ):
-        if name.startswith("AWS_") and name != "AWS_CA_BUNDLE":
-            patch.delenv(name)
-    for name, value in env.items():
-        patch.setenv(name, value)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in list(os.environ):
+                if name.startswith("AWS_") and name != "AWS_CA_BUNDLE":
+                    patch.delenv(name)
+            for name, value in env.items():
+                patch.setenv(name, value)
+            _forget_clients()
+            yield
+    finally:
+        _forget_clients()
+
+
+def _forget_clients() -> None:
     for cached in (aws_module._client, aws_module._catalog):
         cached.cache_clear()
