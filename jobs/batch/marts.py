@@ -21,7 +21,7 @@ from lakehouse.marts.build import Build, build
 from lakehouse.marts.plan import plan
 from lakehouse.metrics import Metrics
 from lakehouse.promotion.approval import approve_held
-from lakehouse.reporting.tell import tell
+from lakehouse.reporting.tell import tell, telling_holds
 from lakehouse.runner import each_dataset, run_job
 from lakehouse.spark import session
 
@@ -38,7 +38,8 @@ def main() -> None:
                 f"{contract.path}: a mart without a SELECT; add marts/{contract.dataset}.sql"
             )
         # Without changes Spark, which takes most of a run's time to start, is left alone.
-        made = plan(args.aws, contract, sql, args.contracts, full=args.full)
+        with telling_holds(contract, metrics):
+            made = plan(args.aws, contract, sql, args.contracts, full=args.full)
         if made.idle:
             return report(Build(dataset=contract.dataset, inputs=made.inputs, reason=made.idle))
         spark = session("marts")

@@ -18,8 +18,8 @@ from lakehouse.jobargs import JobArgs
 from lakehouse.lineage.emitter import emitting
 from lakehouse.metrics import Metrics
 from lakehouse.promotion.approval import approve_held
-from lakehouse.promotion.promote import Promotion, pending, promote
-from lakehouse.reporting.tell import tell
+from lakehouse.promotion.promote import Promotion, idle_because, promote
+from lakehouse.reporting.tell import tell, telling_holds
 from lakehouse.runner import each_dataset, run_job
 from lakehouse.spark import session
 
@@ -30,9 +30,11 @@ def main() -> None:
     metrics = Metrics(args.aws.client("cloudwatch"))
 
     def step(contract: Contract) -> Mapping[str, object]:
-        # Without new loads Spark, which takes most of a run's time to start, is left alone.
-        if not pending(args.aws, contract):
-            return report(Promotion(dataset=contract.dataset, reason="no new loads"))
+        # With nothing to do Spark, which takes most of a run's time to start, is left alone.
+        with telling_holds(contract, metrics):
+            idle = idle_because(args.aws, contract)
+        if idle:
+            return report(Promotion(dataset=contract.dataset, reason=idle))
         spark = session("promote")
         done = Promotion(dataset=contract.dataset)
         try:

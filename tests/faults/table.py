@@ -96,13 +96,25 @@ def as_rich(report: Report) -> Table:
 
 def write(report: Report, folder: Path) -> Path:
     """As JSON with every fault in order, and as Markdown; the path of the latter."""
-    folder.mkdir(parents=True, exist_ok=True)
     stem = folder / f"{len(report.outcomes)}-seed-{report.seed}"
+    return save(stem, report, _title(report), (_HEAD, *lines(report.outcomes)), 1, _LEGEND)
+
+
+def save(  # noqa: PLR0917 - what a page is made of
+    stem: Path,
+    report: msgspec.Struct,
+    title: str,
+    rows: Sequence[Sequence[str]],
+    words: int,
+    legend: str,
+) -> Path:
+    """A report as JSON, and its rows, head first, in Markdown: ``words``, then figures."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
     packed = msgspec.json.format(msgspec.json.encode(report), indent=1)
     stem.with_suffix(".json").write_bytes(packed + b"\n")
-    rows = ["| " + " | ".join(line) + " |" for line in (_HEAD, *lines(report.outcomes))]
-    rows.insert(1, "|---" + "|--:" * (len(_HEAD) - 1) + "|")
-    text = "\n".join([_title(report), "", *rows, "", _LEGEND, ""])
+    table = ["| " + " | ".join(row) + " |" for row in rows]
+    table.insert(1, "|---" * words + "|--:" * (len(rows[0]) - words) + "|")
+    text = "\n".join([title, "", *table, "", legend, ""])
     stem.with_suffix(".md").write_text(text, encoding="utf-8")
     return stem.with_suffix(".md")
 

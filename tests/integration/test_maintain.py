@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.bronze_rows import Clock, deliver, renamed, silver_rows
+from support.bronze_rows import Clock, deliver, reading, renamed, silver_rows
 
 from lakehouse.aws import Aws
 from lakehouse.contracts.model import Contract, Contracts, Gate
@@ -32,16 +32,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
 )
-
-
-def reading(hour: int, **changes: Any) -> dict[str, Any]:
-    return {
-        "origin": "EWR",
-        "time_hour": datetime(2013, 1, 1, tzinfo=UTC) + timedelta(hours=hour),
-        "temp": 40.0,
-        "dewp": 30.0,
-        "visib": 10.0,
-    } | changes
 
 
 def later(**time: float) -> datetime:

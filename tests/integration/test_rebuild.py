@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 from pyiceberg.io.pyarrow import schema_to_pyarrow
-from support.bronze_rows import Clock, deliver, renamed, silver_rows
+from support.bronze_rows import Clock, deliver, reading, renamed, silver_rows, state
 from support.refining import GONE, contract_of
 
 from lakehouse.aws import Aws
@@ -32,20 +32,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
 )
-
-
-def reading(hour: int, **changes: Any) -> dict[str, Any]:
-    return {
-        "origin": "EWR",
-        "time_hour": datetime(2013, 1, 1, tzinfo=UTC) + timedelta(hours=hour),
-        "temp": 40.0,
-        "dewp": 30.0,
-        "visib": 10.0,
-    } | changes
-
-
-def state(aws: Aws, contract: Contract) -> Any:
-    return read_state(aws.catalog().load_table(f"silver.{contract.dataset}"))
 
 
 def difference(spark: SparkSession, contract: Contract, made: Rebuild) -> Difference:

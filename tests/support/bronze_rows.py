@@ -17,6 +17,7 @@ from pyiceberg.io.pyarrow import schema_to_pyarrow
 
 from lakehouse.aws import Aws
 from lakehouse.contracts.model import Contract
+from lakehouse.promotion.progress import State, read_state
 from lakehouse.tables import ensure_table
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -113,3 +114,41 @@ def silver_rows(aws: Aws, dataset: str, columns: Sequence[str] = ("*",)) -> list
     table = aws.catalog().load_table(f"silver.{dataset}")
     found: list[dict[str, Any]] = table.scan(selected_fields=tuple(columns)).to_arrow().to_pylist()
     return found
+
+
+def flight(number: int, **changes: Any) -> dict[str, Any]:
+    """A good flight."""
+    departure = datetime(2013, 1, 1 + number % 20, 10, tzinfo=UTC)
+    return {
+        "event_id": f"{number:032x}",
+        "flight_date": departure.date(),
+        "scheduled_departure": departure,
+        "carrier": "UA",
+        "flight": 1,
+        "origin": "EWR",
+        "dest": "IAH",
+        "dep_delay": 1.0,
+        "arr_delay": 2.0,
+        "distance": 1400,
+    } | changes
+
+
+def reading(hour: int, **changes: Any) -> dict[str, Any]:
+    """A good observation, so many hours into 2013."""
+    return {
+        "origin": "EWR",
+        "time_hour": datetime(2013, 1, 1, tzinfo=UTC) + timedelta(hours=hour),
+        "temp": 40.0,
+        "dewp": 30.0,
+        "visib": 10.0,
+    } | changes
+
+
+def state(aws: Aws, contract: Contract) -> State:
+    """Silver's state."""
+    return read_state(aws.catalog().load_table(f"silver.{contract.dataset}"))
+
+
+def branches(aws: Aws, contract: Contract) -> set[str]:
+    """The branches of silver but main."""
+    return set(aws.catalog().load_table(f"silver.{contract.dataset}").metadata.refs) - {"main"}

@@ -62,7 +62,7 @@ def test_a_dataset_is_a_line_with_its_rows_age_and_verdict(
         ({"set_aside": (ASIDE,)}, "! flights: load 2 is set aside: row_count is 0"),
         (
             {"load": 1, "held": "late [x]"},
-            "! flights: held: late [x]; mend it, or lakehouse set-aside flights --by NAME",
+            "! flights: held: late [x]; what can be done: lakehouse loads list flights",
         ),
         (
             {"changed_at": NOW - timedelta(hours=5), "fresh": False, "freshness_hours": 1.0},

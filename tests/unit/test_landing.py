@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.memory import MemoryStore
 
-from lakehouse.contracts.model import FileFormat
+from lakehouse.aws import Aws
+from lakehouse.contracts.model import Contracts, FileFormat
 from lakehouse.errors import LedgerError
-from lakehouse.ingestion.ledger import Ledger, ObjectRef, ordered_name
+from lakehouse.ingestion import landing
+from lakehouse.ingestion.ledger import Ledger, ObjectRef, Plan, Position, StreamState, ordered_name
 from lakehouse.ingestion.manifest import (
     Listed,
     ManifestError,
@@ -143,3 +146,20 @@ def test_a_set_says_what_it_lacks() -> None:
     other = lacking(listed, there | {"d/3": ref("d/3", size=3, etag="f")})
     assert other is not None
     assert "3 has the ETag f, the manifest says e" in other
+
+
+def test_landing_carries_the_state_of_a_stream_on(
+    contracts: Contracts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landing, "listed", lambda *_, **__: iter([ref("airlines/a.csv")]))
+    ledger = Ledger(MemoryStore(), "airlines", sleep=lambda _: None)
+    planner = landing.LandingPlanner(cast("Aws", None), contracts["airlines"], ledger)
+    read = StreamState({"shard": Position("after", "7")}, (), Position("trim_horizon"))
+    before = Plan(load=3, made_at=NOW, parts=(), stream=read)
+    after = planner.next_plan(4, before, (), NOW)
+    assert after is not None
+    assert after.stream is not None
+    assert after.stream.positions == read.positions
+    first = planner.next_plan(0, None, (), NOW)
+    assert first is not None
+    assert first.stream is None

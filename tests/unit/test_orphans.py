@@ -120,3 +120,10 @@ def test_a_load_published_while_the_removal_runs_keeps_its_files() -> None:
     files.after_listing = lambda: references.append("claimed")
     found = remove_orphans(ledger, files, lambda: 0 if references else -1, lambda: references, NOW)
     assert found.paths == ()
+
+
+def test_a_table_without_loads_needs_what_its_snapshots_have() -> None:
+    files = Listing("kept", "loose")
+    found = remove_orphans(None, files, lambda: -1, lambda: {"kept"}, NOW)
+    assert found.paths == ("loose",)
+    assert list(files.there) == ["kept"]

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 import yaml
 
-from lakehouse.contracts.model import Contract, PageCursor, PageLink, PageNumber, PullCursor
+from lakehouse.contracts.model import Contract
 from lakehouse.contracts.odcs import parse_contract
+from lakehouse.contracts.pull import PageCursor, PageLink, PageNumber, PullCursor
 from lakehouse.errors import ContractError
 
 PULL: dict[str, Any] = {"connection": "tides_api", "path": "/v1/tides"}

@@ -9,7 +9,7 @@ import pytest
 
 from lakehouse.contracts.model import Contract, Contracts, Gate
 from lakehouse.errors import InputError
-from lakehouse.promotion.gate import Finding, judge
+from lakehouse.promotion.judge import Finding, judge
 from lakehouse.promotion.progress import Approval
 from lakehouse.promotion.verdict import Verdict
 from lakehouse.reporting.history import History, Run, Status, identity, judged, trends

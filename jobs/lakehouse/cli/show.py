@@ -119,7 +119,7 @@ def _notes(line: DatasetStatus, now: datetime) -> Iterator[Text]:
         said = f" {line.dataset}: load {load.load} is set aside: {load.reason}"
         yield Text.assemble(("!", "yellow"), said)
     if line.held:
-        ways = f"; mend it, or lakehouse set-aside {line.dataset} --by NAME"
+        ways = f"; what can be done: lakehouse loads list {line.dataset}"
         said = f" {line.dataset}: held: {line.held}{ways if line.source != 'mart' else ''}"
         yield Text.assemble(("!", "red"), said)
     elif line.waiting > 0:

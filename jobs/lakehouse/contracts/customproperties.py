@@ -18,11 +18,11 @@ from lakehouse.contracts.model import (
     Gate,
     MartInput,
     Partition,
-    PullSource,
     SourceKind,
     StreamSource,
     Transform,
 )
+from lakehouse.contracts.pull import PullSource
 from lakehouse.errors import ContractError
 
 _PARTITION = re.compile(r"(?:(?P<transform>day|month|year)\()?(?P<field>[a-z][a-z0-9_]*)\)?")

@@ -43,10 +43,10 @@ from lakehouse.contracts.model import (
     Gate,
     LogicalType,
     MartInput,
-    PullSource,
     Reference,
     Sla,
 )
+from lakehouse.contracts.pull import PullSource
 from lakehouse.contracts.pullsource import pull_source
 from lakehouse.errors import ContractError
 

@@ -7,7 +7,8 @@ import string
 from datetime import date
 from typing import Final
 
-from lakehouse.contracts.model import FileFormat, PageNumber, PullSource, SourceKind
+from lakehouse.contracts.model import FileFormat, SourceKind
+from lakehouse.contracts.pull import PageNumber, PullSource
 from lakehouse.errors import ContractError
 
 PULL_NAMES: Final = ("period", "start", "end")

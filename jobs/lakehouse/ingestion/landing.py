@@ -33,6 +33,7 @@ from lakehouse.ingestion.manifest import (
 )
 from lakehouse.ingestion.objects import ObjectSource, listed
 from lakehouse.ingestion.splits import SPLIT_BYTES, into_parts
+from lakehouse.ingestion.streamplan import carried
 from lakehouse.naming import landing_prefix
 
 log = structlog.get_logger(__name__)
@@ -59,7 +60,6 @@ class LandingPlanner:
         self, load: int, previous: Plan | None, claims: Sequence[Claim], now: datetime
     ) -> Plan | None:
         """See Planner."""
-        del previous, claims
         if self._contract.format.manifest is None:
             fresh = heapq.nsmallest(LOAD_OBJECTS, self._fresh(), key=_age)
         else:
@@ -77,7 +77,10 @@ class LandingPlanner:
         if not fresh:
             return None
         parts = into_parts(fresh, self._contract.format, self._split_bytes)
-        return Plan(load=load, made_at=now, parts=tuple(parts))
+        # A dataset that came as a stream before may do so again.
+        before = previous.stream if previous else None
+        stream = carried(before, claims) if before else None
+        return Plan(load=load, made_at=now, parts=tuple(parts), stream=stream)
 
     def waiting(self) -> list[Waiting]:
         """What has arrived and waits for the rest of its set, or for a manifest; oldest first."""

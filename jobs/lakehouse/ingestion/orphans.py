@@ -51,7 +51,7 @@ class Orphans(msgspec.Struct, frozen=True):
 
 
 def remove_orphans(
-    ledger: Ledger,
+    ledger: Ledger | None,
     files: StoredFiles,
     published: Callable[[], int],
     referenced: Callable[[], Collection[str]],
@@ -64,17 +64,18 @@ def remove_orphans(
     """Remove the files that are orphans at ``now``, the clock that files' times are measured by.
 
     ``published`` gives the load that the table holds, ``referenced`` every file of every snapshot
-    that it keeps: the current one alone would take away what an older one still reads. Raises
+    that it keeps: the current one alone would take away what an older one still reads. A table
+    that no loads are published to has no ``ledger``. Raises
     ValueError for an age below ``shortest_age``.
     """
     if minimum_age < shortest_age:
         raise ValueError(
-            f"orphans of {ledger.dataset}: a minimum age of {minimum_age} is too short; files may "
-            f"belong to a task that still runs: give at least {shortest_age}"
+            f"a minimum age of {minimum_age} is too short for orphans; files may belong to a task "
+            f"that still runs: give at least {shortest_age}"
         )
     before = published()
     listed = list(files.files())
-    named = frozenset(_claimed(ledger, before))
+    named = frozenset(_claimed(ledger, before)) if ledger is not None else frozenset()
     needed = named.union(referenced())
     loose = [file for file in listed if file.path not in needed]
     orphans = sorted(file.path for file in loose if now - file.modified > minimum_age)

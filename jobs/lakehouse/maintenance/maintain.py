@@ -22,7 +22,6 @@ from lakehouse.contracts.model import Contract
 from lakehouse.errors import PublishConflictError, RunningElsewhereError
 from lakehouse.ingestion.icetable import IcebergLoadTable
 from lakehouse.ingestion.ingest import open_ledger
-from lakehouse.ingestion.ledger import Ledger
 from lakehouse.ingestion.orphans import MINIMUM_AGE, Orphans, remove_orphans
 from lakehouse.ingestion.tablefiles import TableFiles, referenced
 from lakehouse.maintenance.branches import dead_rebuilds, drop_branch
@@ -57,22 +56,6 @@ class Maintained(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Loose files that are too young to be removed."""
     compacted: Compacted | None = None
     skipped: dict[str, str] = {}
-
-
-class _NoClaims:
-    """The store of a ledger without entries: nothing but ingestion has claims."""
-
-    def put_if_absent(self, key: str, body: bytes) -> bool:
-        raise NotImplementedError
-
-    def get(self, key: str) -> bytes | None:  # noqa: ARG002 - see Store
-        return None
-
-    def list(self, prefix: str, after: str = "") -> list[str]:  # noqa: ARG002 - see Store
-        return []
-
-    def delete(self, key: str) -> None:
-        raise NotImplementedError
 
 
 def maintain(
@@ -188,12 +171,9 @@ class _Run:
             )
             return None
         bronze = self._layer == "bronze"
-        ledger = (
-            open_ledger(self._aws, self._dataset) if bronze else Ledger(_NoClaims(), self._dataset)
-        )
         loads = IcebergLoadTable(self._table)
         return remove_orphans(
-            ledger,
+            open_ledger(self._aws, self._dataset) if bronze else None,
             TableFiles(self._aws.client("s3"), self._table),
             lambda: loads.state().load if bronze else -1,
             lambda: referenced(self._table),

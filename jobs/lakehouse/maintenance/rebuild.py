@@ -24,7 +24,6 @@ from lakehouse.maintenance.branches import finish, rebuild_branch, require_rebui
 from lakehouse.maintenance.compare import cost
 from lakehouse.promotion.deliveries import in_loads, past_and
 from lakehouse.promotion.increment import Increment
-from lakehouse.promotion.merge import insert_statement, merge_statement
 from lakehouse.promotion.progress import State, as_property, read_state
 from lakehouse.promotion.publish import branch_name
 from lakehouse.promotion.refine import (
@@ -32,8 +31,8 @@ from lakehouse.promotion.refine import (
     create_branch,
     snapshot_summary,
     survey,
+    write_changes,
 )
-from lakehouse.promotion.region import file_field, within
 from lakehouse.promotion.verdict import LoadCounts
 from lakehouse.tables import ensure_table, load_table
 
@@ -171,7 +170,9 @@ def rebuild(
                 replays=found.replayed,
                 name=f"{contract.dataset}_{work}_{batch[0]}",
             ) as increment:
-                _add(spark, contract, work, increment)
+                changes = increment.changes()
+                if changes.rows:
+                    write_changes(spark, contract, work, changes)
             done += len(batch)
             _log.info("rebuilding", dataset=contract.dataset, loads=done, of=len(found.loads))
     branch = rebuild_branch(run_id, began)
@@ -259,19 +260,6 @@ def _empty(spark: SparkSession, contract: Contract, branch: str) -> None:
 
     table = f"{_name(contract)}.`branch_{branch}`"
     spark.table(table).limit(0).writeTo(table).overwrite(lit(True))
-
-
-def _add(spark: SparkSession, contract: Contract, branch: str, increment: Increment) -> None:
-    """Bring an increment to the branch, on top of what it holds."""
-    changes = increment.changes()
-    if not changes.rows:
-        return
-    statement = insert_statement(contract, branch, changes.view)
-    if changes.replaces:
-        field = file_field(contract)
-        files = within(contract, field, changes.files, "t") if field else ""
-        statement = merge_statement(contract, branch, changes.view, files)
-    spark.sql(statement)
 
 
 def _name(contract: Contract) -> str:

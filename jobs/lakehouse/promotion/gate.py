@@ -1,10 +1,7 @@
-"""The gate: Soda run on one candidate, judged by a stricter rule than Soda's own.
+"""The gate: Soda run on one candidate, and the verdict on it.
 
 Row-wise checks look at the region that the candidate changed, where the rest of the table passed
-the same checks before; all others at the whole candidate. Soda calls a verification fine when a
-check could not be evaluated, and finds errors only in log records that the application may have
-silenced. Here a candidate passes only when Soda says so, no error was logged, there are as many
-results as checks and every one of them passed or warned.
+the same checks before; all others at the whole candidate.
 """
 
 from __future__ import annotations
@@ -12,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import math
 import os
 import threading
 import warnings
@@ -29,13 +25,11 @@ from lakehouse.contracts.model import Contract
 from lakehouse.errors import GateError
 from lakehouse.promotion import samples, soda
 from lakehouse.promotion.history import live_predicate
+from lakehouse.promotion.judge import Finding, as_check, judge, one_line, with_reject_share
 from lakehouse.promotion.publish import Candidate
 from lakehouse.promotion.verdict import (
-    GOOD,
     Check,
-    LoadCounts,
     Origin,
-    Outcome,
     Verdict,
     put_verdict,
 )
@@ -43,24 +37,9 @@ from lakehouse.promotion.verdict import (
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_OUTCOMES: Final[dict[str, Outcome]] = {
-    "PASSED": "pass",
-    "WARN": "warn",
-    "FAILED": "fail",
-}
 _ONE_AT_A_TIME: Final = threading.Lock()
 """Soda freezes the process's clock while it verifies, which two threads cannot do at once."""
 _log = structlog.get_logger()
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """What a verification came to, before it is bound to a snapshot."""
-
-    passed: bool
-    reason: str
-    checks: tuple[Check, ...]
-    evaluated: bool = True
-    """False when Soda could not do its work, which says nothing of the data."""
 
 
 def fingerprint(contract: Contract) -> str:
@@ -97,7 +76,7 @@ def verify(
         )
     except Exception as error:  # Soda raises whatever its drivers raise
         raise GateError(
-            f"{contract.dataset}: Soda could not verify {path}: {_line(str(error))}; "
+            f"{contract.dataset}: Soda could not verify {path}: {one_line(str(error))}; "
             "nothing was published"
         ) from error
     finding = judge(
@@ -207,81 +186,6 @@ def audit(
     return verdict, key
 
 
-def with_reject_share(
-    finding: Finding, contract: Contract, counts: Sequence[LoadCounts]
-) -> Finding:
-    """The finding with a check more where the contract limits the rejects of a load."""
-    limit = contract.gate.reject_share
-    if limit is None or not counts:
-        return finding
-    shares = {item.load: share_of_rejects(item) for item in counts}
-    worst = max(shares, key=lambda load: shares[load])
-    broken = shares[worst] > limit
-    check = Check(
-        name="rejects of every load",
-        type="reject_share",
-        column=None,
-        outcome=contract.gate.level("reject_share") if broken else "pass",
-        value=shares[worst],
-        threshold=f"<= {limit:g}",
-    )
-    return judge(
-        expected=len(finding.checks) + 1,
-        statuses=["PASSED" if finding.passed else "FAILED"],
-        errors=[],
-        checks=[*finding.checks, check],
-    )
-
-
-def too_many_rejects(contract: Contract, counts: Sequence[LoadCounts]) -> bool:
-    """Whether any of the loads has more rejects than the contract allows."""
-    limit = contract.gate.reject_share
-    return limit is not None and any(share_of_rejects(item) > limit for item in counts)
-
-
-def share_of_rejects(counts: LoadCounts) -> float:
-    """Rejects of a load as a share of its deliveries; 0 for a load without any."""
-    rejected = sum(counts.rejected.values())
-    return rejected / (counts.good + rejected) if rejected else 0.0
-
-
-def judge(
-    *,
-    expected: int,
-    statuses: Sequence[str],
-    errors: Sequence[str],
-    checks: Sequence[Check],
-) -> Finding:
-    """The strict rule: checks to expect, Soda's word on each document, its errors, its results."""
-    found = tuple(checks)
-    if errors:
-        return Finding(False, f"error: {_line(errors[0])}", found, evaluated=False)
-    if len(found) != expected or not found:
-        reason = f"{len(found)} of {expected} checks gave a result"
-        return Finding(False, reason, found, evaluated=False)
-    if bad := [check for check in found if check.outcome not in GOOD]:
-        return Finding(False, "; ".join(map(_describe, bad)), found)
-    if strange := [status for status in statuses if status not in {"PASSED", "WARNED"}]:
-        return Finding(False, f"Soda ended with status {strange[0]}", found, evaluated=False)
-    return Finding(True, "all checks passed", found)
-
-
-def as_check(result: Any) -> Check:
-    """A Soda check result in our own words."""
-    check = result.check
-    value = result.threshold_value
-    return Check(
-        name=check.name or check.type,
-        type=check.type,
-        column=check.column_name,
-        outcome=_OUTCOMES.get(result.outcome.name, "not_evaluated"),
-        value=float(value) if isinstance(value, int | float) and math.isfinite(value) else None,
-        threshold=" and ".join(
-            _threshold(t) for t in (check.threshold, check.warn_threshold) if t is not None
-        ),
-    )
-
-
 def _execute(spark: SparkSession, texts: Sequence[str], now: datetime) -> list[Any]:
     # Telemetry is decided when Soda is first imported.
     os.environ["SODA_CORE_TELEMETRY_ENABLED"] = "false"
@@ -300,7 +204,7 @@ def _execute(spark: SparkSession, texts: Sequence[str], now: datetime) -> list[A
         )
     results = list(session.contract_verification_results)
     if len(results) != len(texts):
-        raise GateError(f"no result: {_line(session.get_errors_str())}")
+        raise GateError(f"no result: {one_line(session.get_errors_str())}")
     return results
 
 
@@ -316,28 +220,3 @@ def _errors_captured() -> Iterator[None]:
     finally:
         logger.setLevel(level)
         logging.disable(disabled)
-
-
-def _threshold(threshold: Any) -> str:
-    words = {
-        "must be": threshold.must_be,
-        "must not be": threshold.must_not_be,
-        ">": threshold.must_be_greater_than,
-        ">=": threshold.must_be_greater_than_or_equal,
-        "<": threshold.must_be_less_than,
-        "<=": threshold.must_be_less_than_or_equal,
-    }
-    said = " and ".join(f"{word} {value}" for word, value in words.items() if value is not None)
-    return said if threshold.level == "fail" else f"{threshold.level}: {said}"
-
-
-def _describe(check: Check) -> str:
-    where = f"{check.column}: " if check.column else ""
-    if check.outcome == "not_evaluated":
-        return f"{where}{check.name} ({check.type}) could not be evaluated"
-    value = "nothing" if check.value is None else f"{check.value:g}"
-    return f"{where}{check.name} ({check.type}) is {value}, expected {check.threshold}"
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())[:500]

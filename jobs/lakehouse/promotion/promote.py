@@ -21,7 +21,8 @@ from lakehouse.aws import Aws
 from lakehouse.contracts.model import Contract
 from lakehouse.errors import GateError, PublishConflictError
 from lakehouse.ingestion.icetable import LOAD
-from lakehouse.promotion.gate import audit, fingerprint, too_many_rejects
+from lakehouse.promotion.gate import audit, fingerprint
+from lakehouse.promotion.judge import too_many_rejects
 from lakehouse.promotion.progress import (
     GATED,
     HELD,
@@ -80,6 +81,17 @@ def pending(aws: Aws, contract: Contract) -> bool:
     return newest > state.promoted or bool(state.taken_in)
 
 
+def idle_because(aws: Aws, contract: Contract) -> str:
+    """Why there is nothing to promote now, empty when there is; reads metadata only.
+
+    Raises GateError when the dataset is held.
+    """
+    if not pending(aws, contract):
+        return "no new loads"
+    waiting = waits_for(aws, contract)
+    return f"waits for {', '.join(waiting)}" if waiting else ""
+
+
 def waits_for(aws: Aws, contract: Contract) -> tuple[str, ...]:
     """The tables that the contract refers to and that have no row yet, such as ``silver.planes``.
 
@@ -105,8 +117,8 @@ def promote(
     it are published, PublishConflictError when the table keeps moving, and RunningElsewhereError
     while another run works on the dataset.
     """
-    if waiting := waits_for(aws, contract):
-        return Promotion(dataset=contract.dataset, reason=f"waits for {', '.join(waiting)}")
+    if idle := idle_because(aws, contract):
+        return Promotion(dataset=contract.dataset, reason=idle)
     run = _Run(aws, spark, contract, clock=clock, run_id=run_id, code=code)
     with run_claim(aws, "silver", contract.dataset, run_id):
         for attempt in conflict_retries():

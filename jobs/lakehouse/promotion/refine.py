@@ -20,7 +20,7 @@ from lakehouse.aws import Aws
 from lakehouse.contracts.model import Contract
 from lakehouse.errors import PublishConflictError
 from lakehouse.promotion.deliveries import in_loads, newest_attempts, past_and
-from lakehouse.promotion.increment import Increment
+from lakehouse.promotion.increment import Changes, Increment
 from lakehouse.promotion.merge import insert_statement, merge_statement
 from lakehouse.promotion.progress import Touched, read_state
 from lakehouse.promotion.publish import Candidate
@@ -140,16 +140,21 @@ def refine(
         changes = increment.changes()
         # A load that is nothing but rejects gets its verdict on a snapshot of its own.
         if changes.rows or contract.gate.reject_share is not None:
-            statement = insert_statement(contract, branch, changes.view)
-            if changes.replaces:
-                field = file_field(contract)
-                files = within(contract, field, changes.files, "t") if field else ""
-                statement = merge_statement(contract, branch, changes.view, files)
             with conflicts_told(), snapshot_summary(spark, summary):
-                spark.sql(statement)
+                write_changes(spark, contract, branch, changes)
     return Refined(
         read_candidate(aws, "silver", contract, branch, base), changes.touched, changes.scope
     )
+
+
+def write_changes(spark: SparkSession, contract: Contract, branch: str, changes: Changes) -> None:
+    """Bring changes to a branch: an INSERT where all rows are new, else a MERGE."""
+    statement = insert_statement(contract, branch, changes.view)
+    if changes.replaces:
+        field = file_field(contract)
+        files = within(contract, field, changes.files, "t") if field else ""
+        statement = merge_statement(contract, branch, changes.view, files)
+    spark.sql(statement)
 
 
 def create_branch(

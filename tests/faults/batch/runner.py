@@ -16,6 +16,7 @@ import structlog
 from faults.batch.death import counted
 from faults.batch.stage import KINDS, Outcome, Stage, draw, short_claims
 from faults.batch.story import write
+from faults.table import save
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
@@ -116,17 +117,10 @@ def title(report: Report) -> str:
     )
 
 
-def save(report: Report, folder: Path) -> Path:
+def write_down(report: Report, folder: Path) -> Path:
     """As JSON with every story, and as Markdown; the path of the latter."""
-    folder.mkdir(parents=True, exist_ok=True)
     stem = folder / f"batch-{len(report.outcomes)}-seed-{report.first}"
-    packed = msgspec.json.format(msgspec.json.encode(report), indent=1)
-    stem.with_suffix(".json").write_bytes(packed + b"\n")
-    rows = ["| " + " | ".join(line) + " |" for line in (_HEAD, *lines(report.outcomes))]
-    rows.insert(1, "|---|---" + "|--:" * (len(_HEAD) - 2) + "|")
-    text = "\n".join([title(report), "", *rows, "", _LEGEND, ""])
-    stem.with_suffix(".md").write_text(text, encoding="utf-8")
-    return stem.with_suffix(".md")
+    return save(stem, report, title(report), (_HEAD, *lines(report.outcomes)), 2, _LEGEND)
 
 
 def as_rich(report: Report) -> Table:
@@ -182,7 +176,7 @@ def main() -> None:
         seeds = range(asked.seed, asked.seed + asked.runs)
         report = run(aws, spark, seeds, console)
     console.print(as_rich(report))
-    console.print(f"written to {save(report, asked.results)}")
+    console.print(f"written to {write_down(report, asked.results)}")
     sys.exit(0 if report.clean else 1)
 
 

@@ -18,6 +18,7 @@ from faults.batch.death import DiedError, Life, kill, living, meddle
 from faults.batch.story import Row, Story, deliveries, expected, rounds_of, totals
 from faults.batch.watch import Reader
 from pyspark.sql import SparkSession
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from lakehouse.aws import Aws
 from lakehouse.contracts.model import Contract, Contracts
@@ -175,16 +176,13 @@ class Stage:
 
     def _until_free(self, run: Callable[[SparkSession], object]) -> None:
         """Run again as an operator would: once whoever is dead no longer holds the claim."""
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                run(self._spark)
-            except RunningElsewhereError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-            else:
-                return
+        free = Retrying(
+            retry=retry_if_exception_type(RunningElsewhereError),
+            wait=wait_fixed(0.1),
+            stop=stop_after_delay(30),
+            reraise=True,
+        )
+        free(run, self._spark)
 
     def _beside(self, step: Step, what: str) -> None:
         """What others do meanwhile to the table that the step writes."""

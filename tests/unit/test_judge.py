@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from lakehouse.contracts.model import Contract, Contracts, Gate
-from lakehouse.promotion.gate import as_check, judge, too_many_rejects, with_reject_share
+from lakehouse.promotion.judge import as_check, judge, too_many_rejects, with_reject_share
 from lakehouse.promotion.verdict import Check, LoadCounts, Outcome
 
 
@@ -147,6 +147,7 @@ def test_a_load_of_nothing_but_rejects_is_over_every_limit_below_one(contracts: 
     assert too_many_rejects(limited(contracts, 0.99), [counts(1, 0, 3)])
     assert not too_many_rejects(limited(contracts, 1.0), [counts(1, 0, 3)])
     assert not too_many_rejects(limited(contracts, None), [counts(1, 0, 3)])
+    assert not too_many_rejects(limited(contracts, 0.5, reject_share="warn"), [counts(1, 0, 3)])
     assert not too_many_rejects(limited(contracts, 0.0), [counts(1, 0, 0)])
 
 
