@@ -73,9 +73,9 @@ def test_a_month_of_a_daily_pull_is_its_days_that_have_come() -> None:
 
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The contract's model, as the jobs check it."""
+    """What a contract says of a pull, as the jobs check it."""
     monkeypatch.syspath_prepend(str(JOBS))
-    name = "lakehouse.contracts.model"
+    name = "lakehouse.contracts.pull"
     found = importlib.util.find_spec(name)
     assert found is not None
     assert found.loader is not None
