@@ -16,6 +16,7 @@ from lakehouse import naming
 from lakehouse.aws import Aws
 from lakehouse.contracts.model import Contracts
 from lakehouse.contracts.odcs import load_contracts
+from lakehouse.ingestion import ingest
 from lakehouse.spark import catalog_conf
 from localaws import local, sparkenv
 from localaws.emulator import ACCOUNT_KEYS, Emulator
@@ -105,7 +106,7 @@ def empty_estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Loc
 
 @contextmanager
 def _environment(env: dict[str, str]) -> Iterator[None]:
-    """Only ``env`` says where AWS is; clients that were made for somewhere else are forgotten."""
+    """Only ``env`` says where AWS is; clients and tables of somewhere else are forgotten."""
     try:
         with pytest.MonkeyPatch.context() as patch:
             for name in list(os.environ):
@@ -120,5 +121,5 @@ def _environment(env: dict[str, str]) -> Iterator[None]:
 
 
 def _forget_clients() -> None:
-    for cached in (aws_module._client, aws_module._catalog):
+    for cached in (aws_module._client, aws_module._catalog, ingest._worker_table):
         cached.cache_clear()
