@@ -105,6 +105,17 @@ def airflow(account: Account, keys: KeyArns, jobs: Sequence[str]) -> list[Statem
     ]
 
 
+def flow_logs(group: str) -> list[Statement]:
+    """Writes the network's flow logs, and nothing else."""
+    return [
+        allow(
+            "FlowLogs",
+            ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            [f"{group}:*"],
+        )
+    ]
+
+
 def trust(account: Account, *services: str) -> dict[str, Any]:
     """Who may take a role: services, acting for this account alone."""
     return {
