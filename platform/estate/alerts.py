@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from estate.account import Account
-from estate.config import AlertsConfig, StackConfig
+from estate.config import StackConfig
 
 SENDERS = ("cloudwatch", "budgets", "costalerts")
 """Services that publish; they need the topic's key as well."""
@@ -19,15 +19,14 @@ class Alerts(pulumi.ComponentResource):
 
     def __init__(
         self,
-        stack: StackConfig,
-        config: AlertsConfig,
+        config: StackConfig,
         account: pulumi.Output[Account],
         key: pulumi.Output[str],
     ) -> None:
         super().__init__("lakehouse:estate:Alerts", "alerts")
         below = pulumi.ResourceOptions(parent=self)
         topic = aws.sns.Topic(
-            "alerts", name=f"{stack.prefix}-alerts", kms_master_key_id=key, opts=below
+            "alerts", name=f"{config.prefix}-alerts", kms_master_key_id=key, opts=below
         )
         aws.sns.TopicPolicy(
             "alerts",
@@ -37,7 +36,7 @@ class Alerts(pulumi.ComponentResource):
             ),
             opts=below,
         )
-        for number, address in enumerate(config.emails):
+        for number, address in enumerate(config.alerts.emails):
             aws.sns.TopicSubscription(
                 f"mail-{number}", topic=topic.arn, protocol="email", endpoint=address, opts=below
             )

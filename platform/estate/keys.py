@@ -71,7 +71,7 @@ class Keys(pulumi.ComponentResource):
 
 
 def key_policy(account: Account, name: KeyName) -> dict[str, Any]:
-    """The policy of a key: IAM decides, and CloudWatch Logs may encrypt the jobs' logs.
+    """The policy of a key: IAM decides, and services that act for this account may use it.
 
     In a key's own policy the resource ``*`` is that key.
     """
@@ -84,24 +84,47 @@ def key_policy(account: Account, name: KeyName) -> dict[str, Any]:
             "Resource": "*",
         }
     ]
+    if name == "inbound":
+        # EventBridge puts arrivals into an encrypted queue.
+        statements.append(_service(account, "Arrivals", ["events"]))
     if name == "operations":
-        statements.append(
-            {
-                "Sid": "JobLogs",
-                "Effect": "Allow",
-                "Principal": {"Service": f"logs.{account.region}.amazonaws.com"},
-                "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*"],
-                "Resource": "*",
-                "Condition": {
-                    "ArnLike": {
-                        "kms:EncryptionContext:aws:logs:arn": account.arn(
-                            "logs", "log-group:/aws-glue/*"
-                        )
-                    }
-                },
-            }
-        )
+        statements += [
+            _logs(account),
+            # Alarms, budgets and anomalies are told to an encrypted topic; the trail is encrypted.
+            _service(account, "Alerts", ["cloudwatch", "budgets", "costalerts"]),
+            _service(account, "Trail", ["cloudtrail"]),
+        ]
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _service(account: Account, sid: str, services: list[str]) -> dict[str, Any]:
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Principal": {"Service": [f"{service}.amazonaws.com" for service in services]},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+        "Resource": "*",
+        "Condition": {"StringEquals": {"aws:SourceAccount": account.id}},
+    }
+
+
+def _logs(account: Account) -> dict[str, Any]:
+    """CloudWatch Logs may encrypt the estate's own groups: of jobs, Airflow and the network."""
+    groups = ("/aws-glue/*", f"airflow-{account.prefix}-*", f"/lakehouse/{account.prefix}/*")
+    return {
+        "Sid": "Logs",
+        "Effect": "Allow",
+        "Principal": {"Service": f"logs.{account.region}.amazonaws.com"},
+        "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*"],
+        "Resource": "*",
+        "Condition": {
+            "ArnLike": {
+                "kms:EncryptionContext:aws:logs:arn": [
+                    account.arn("logs", f"log-group:{group}") for group in groups
+                ]
+            }
+        },
+    }
 
 
 def _policy_text(name: KeyName, account: Account) -> str:

@@ -104,6 +104,9 @@ class _Monitor:
             "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": account},
             "aws:index/getPartition:getPartition": {"partition": "aws"},
             "aws:index/getRegion:getRegion": {"region": region},
+            "aws:index/getAvailabilityZones:getAvailabilityZones": {
+                "names": [f"{region}{letter}" for letter in "abc"]
+            },
         }
         self._lock = threading.Lock()
 
