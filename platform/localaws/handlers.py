@@ -92,7 +92,7 @@ def handles(kind: str) -> Callable[[Handler], Handler]:
 def create(endpoint: Endpoint, kind: str, name: str, inputs: Mapping[str, Any]) -> Made:
     """Make a resource; EstateError for a type without handler and for a refused call."""
     # The handlers register themselves when their module is first imported.
-    from localaws import handlers_compute, handlers_storage  # noqa: F401
+    from localaws import handlers_compute, handlers_signals, handlers_storage  # noqa: F401
 
     if kind in LACKING:
         return reference(kind, name, inputs)
