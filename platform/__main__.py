@@ -50,7 +50,14 @@ def build() -> None:
     Catalog(config)
     artifacts = Artifacts(release, lake["artifacts"])
     access = Access(config, account, keys, streams)
-    jobs = Jobs(config, access, keys, release, after=artifacts)
+    jobs = Jobs(
+        config,
+        access,
+        keys,
+        release,
+        connection=network.connection if network else None,
+        after=artifacts,
+    )
     WantedRelease(release, lake["artifacts"], after=jobs)
     analytics = Analytics(config, keys)
     alerts = Alerts(config, account, keys["operations"])

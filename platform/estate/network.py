@@ -61,6 +61,19 @@ class Network(pulumi.ComponentResource):
             way.by_nat([self._subnet(f"public-{n}", b, n) for n, b in enumerate(public)], tables)
         else:
             way.by_endpoints(account, self.subnets, self.members)
+        # One subnet is what a connection of Glue's has; losing its zone stops the jobs until it is
+        # given another.
+        self.connection = aws.glue.Connection(
+            "network",
+            name=f"{stack.prefix}-network",
+            connection_type="NETWORK",
+            physical_connection_requirements={
+                "availability_zone": self.zones[0],
+                "subnet_id": self.subnets[0].id,
+                "security_group_id_lists": [self.members.id],
+            },
+            opts=self._below,
+        ).name
         flow_logs(self.vpc, stack, config, account=account, key=log_key, opts=self._below)
         self.register_outputs({})
 

@@ -101,7 +101,115 @@ def airflow(account: Account, keys: KeyArns, jobs: Sequence[str]) -> list[Statem
         ),
         *objects(account, "landing", write=True, delete=True),
         *objects(account, "verdicts"),
-        *use_keys(keys, read=["operations"], write=["inbound"]),
+        allow(
+            "Arrivals",
+            [
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:GetQueueUrl",
+                "sqs:ReceiveMessage",
+            ],
+            [account.arn("sqs", f"{account.prefix}-arrivals")],
+        ),
+        allow("Alerts", ["sns:Publish"], [account.arn("sns", f"{account.prefix}-alerts")]),
+        allow(
+            "Secrets",
+            ["secretsmanager:GetSecretValue"],
+            [account.arn("secretsmanager", f"secret:{account.prefix}/airflow/*")],
+        ),
+        *use_keys(keys, read=["operations"], write=["inbound", "operations"]),
+    ]
+
+
+def mwaa(account: Account) -> list[Statement]:
+    """What MWAA itself does under Airflow's role: read its DAGs, log, measure, queue tasks.
+
+    Source: the execution role of MWAA's user guide.
+    """
+    artifacts = account.bucket("artifacts")
+    return [
+        allow("AirflowObjects", ["s3:GetObject*"], [f"{artifacts}/airflow/*"]),
+        allow(
+            "AirflowBucket",
+            ["s3:GetBucket*", "s3:GetEncryptionConfiguration", "s3:List*"],
+            [artifacts],
+        ),
+        # S3 has no resource to name for this call, which MWAA makes before it starts.
+        allow("AirflowAccount", ["s3:GetAccountPublicAccessBlock"], ["*"]),
+        allow(
+            "AirflowLogs",
+            [
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:GetLogEvents",
+                "logs:GetLogGroupFields",
+                "logs:GetLogRecord",
+                "logs:GetQueryResults",
+                "logs:PutLogEvents",
+            ],
+            [account.arn("logs", f"log-group:airflow-{account.prefix}-*")],
+        ),
+        # Nor have CloudWatch Logs and CloudWatch for these.
+        allow("AirflowGroups", ["logs:DescribeLogGroups"], ["*"]),
+        allow(
+            "AirflowMetrics",
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            {"StringEquals": {"cloudwatch:namespace": "AmazonMWAA"}},
+        ),
+        allow(
+            "AirflowHeartbeat",
+            ["airflow:PublishMetrics"],
+            [account.arn("airflow", f"environment/{account.prefix}")],
+        ),
+        # The queue of tasks is in an account of MWAA's own.
+        allow(
+            "AirflowTasks",
+            [
+                "sqs:ChangeMessageVisibility",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:GetQueueUrl",
+                "sqs:ReceiveMessage",
+                "sqs:SendMessage",
+            ],
+            [f"arn:{account.partition}:sqs:{account.region}:*:airflow-celery-*"],
+        ),
+    ]
+
+
+def in_network(account: Account) -> list[Statement]:
+    """What a Glue job does to have its workers in the estate's network."""
+    connection = account.arn("glue", f"connection/{account.prefix}-network")
+    return [
+        allow("Connection", ["glue:GetConnection"], [account.arn("glue", "catalog"), connection]),
+        # EC2 has no resource to name for these calls.
+        allow(
+            "NetworkLooks",
+            [
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeRouteTables",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeSubnets",
+                "ec2:DescribeVpcAttribute",
+                "ec2:DescribeVpcEndpoints",
+            ],
+            ["*"],
+        ),
+        allow(
+            "NetworkInterfaces",
+            ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"],
+            [
+                account.arn("ec2", kind)
+                for kind in ("network-interface/*", "security-group/*", "subnet/*")
+            ],
+        ),
+        allow(
+            "NetworkTags",
+            ["ec2:CreateTags", "ec2:DeleteTags"],
+            [account.arn("ec2", "network-interface/*")],
+            {"ForAllValues:StringEquals": {"aws:TagKeys": ["aws-glue-service-resource"]}},
+        ),
     ]
 
 
