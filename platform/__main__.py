@@ -24,6 +24,7 @@ from estate.network import Network
 from estate.registry import Registry
 from estate.release import ROOT, make_release
 from estate.streams import Streams
+from estate.supervisor import Supervisor
 from lakehouse import naming
 from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import LakehouseError
@@ -58,6 +59,8 @@ def build() -> None:
         connection=network.connection if network else None,
         after=artifacts,
     )
+    ingests = [f"ingest-{group}" for group in access.groups]
+    Supervisor(config, ingests, account, keys["operations"], after=jobs)
     WantedRelease(release, lake["artifacts"], after=jobs)
     analytics = Analytics(config, keys)
     alerts = Alerts(config, account, keys["operations"])

@@ -129,6 +129,8 @@ class IngestConfig(_Part):
         default="Sun:10", pattern=r"^(Sun|Mon|Tue|Wed|Thu|Fri|Sat):(1?\d|2[0-3])$"
     )
     """Day and hour, UTC, in which Glue may restart a continuous run."""
+    every_minutes: int = Field(default=5, ge=1, le=1440)
+    """How often a run is started: a draining one, or a continuous one that runs no more."""
 
     @model_validator(mode="after")
     def _worker_fits_mode(self) -> IngestConfig:

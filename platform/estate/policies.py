@@ -213,6 +213,11 @@ def in_network(account: Account) -> list[Statement]:
     ]
 
 
+def supervisor(account: Account, jobs: Sequence[str]) -> list[Statement]:
+    """Starts the ingest jobs, and nothing else."""
+    return [allow("Start", ["glue:StartJobRun"], [account.job(job) for job in jobs])]
+
+
 def flow_logs(group: str) -> list[Statement]:
     """Writes the network's flow logs, and nothing else."""
     return [

@@ -100,7 +100,7 @@ class _Monitor:
         self.recorded: list[Recorded] = []
         self.outputs: dict[str, Any] = {}
         self._make = make
-        self._answers = {
+        self._answers: dict[str, Mapping[str, Any]] = {
             "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": account},
             "aws:index/getPartition:getPartition": {"partition": "aws"},
             "aws:index/getRegion:getRegion": {"region": region},

@@ -184,3 +184,30 @@ def dashboard(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
         DashboardName=inputs["dashboardName"], DashboardBody=body
     )
     return inputs["dashboardName"], {}
+
+
+@handles("aws:scheduler/schedule:Schedule")
+def schedule(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
+    """A schedule, switched off: on one machine jobs run when somebody starts them."""
+    scheduler = endpoint.client("scheduler")
+    name, target = inputs["name"], inputs["target"]
+    wanted = {
+        "Name": name,
+        "Description": inputs["description"],
+        "ScheduleExpression": inputs["scheduleExpression"],
+        "FlexibleTimeWindow": {"Mode": inputs["flexibleTimeWindow"]["mode"]},
+        "State": "DISABLED",
+        "Target": {
+            "Arn": target["arn"],
+            "RoleArn": target["roleArn"],
+            "Input": target["input"],
+            "RetryPolicy": {
+                "MaximumRetryAttempts": int(target["retryPolicy"]["maximumRetryAttempts"])
+            },
+        },
+    }
+    if found(lambda: scheduler.get_schedule(Name=name), "ResourceNotFoundException") is None:
+        scheduler.create_schedule(**wanted)
+    else:
+        scheduler.update_schedule(**wanted)
+    return name, {}

@@ -1,0 +1,70 @@
+"""Keeps the ingest jobs going: a schedule tries to start each of them again and again.
+
+While a run is under way Glue refuses another one, which is just what is wanted. So a job that
+ended for another release, or was lost, is back within minutes, under the code that is deployed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_aws as aws
+
+from estate import policies
+from estate.account import Account
+from estate.config import StackConfig
+from estate.grants import policy
+from lakehouse import naming
+
+
+class Supervisor(pulumi.ComponentResource):
+    """A schedule a job, under a role that may start these jobs."""
+
+    def __init__(
+        self,
+        config: StackConfig,
+        jobs: Sequence[str],
+        account: pulumi.Output[Account],
+        key: pulumi.Output[str],
+        *,
+        after: pulumi.Resource,
+    ) -> None:
+        super().__init__("lakehouse:estate:Supervisor", "supervisor")
+        below = pulumi.ResourceOptions(parent=self)
+        name = naming.job(config.prefix, "supervisor")
+        role = aws.iam.Role(
+            "supervisor",
+            name=name,
+            description="Starts the ingest jobs",
+            assume_role_policy=account.apply(
+                lambda known: json.dumps(policies.trust(known, "scheduler"))
+            ),
+            opts=below,
+        )
+        aws.iam.RolePolicy(
+            "supervisor",
+            name="own",
+            role=role.name,
+            policy=account.apply(lambda known: policy(name, policies.supervisor(known, jobs))),
+            opts=below,
+        )
+        for job in jobs:
+            aws.scheduler.Schedule(
+                job,
+                name=naming.job(config.prefix, job),
+                description=f"Starts {job} unless it runs",
+                schedule_expression=f"rate({config.jobs.ingest.every_minutes} minutes)",
+                flexible_time_window={"mode": "OFF"},
+                kms_key_arn=key,
+                target={
+                    "arn": "arn:aws:scheduler:::aws-sdk:glue:startJobRun",
+                    "role_arn": role.arn,
+                    "input": json.dumps({"JobName": naming.job(config.prefix, job)}),
+                    # The next minutes bring the next try.
+                    "retry_policy": {"maximum_retry_attempts": 0},
+                },
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[after]),
+            )
+        self.register_outputs({})
