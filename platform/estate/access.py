@@ -56,7 +56,7 @@ class Access(pulumi.ComponentResource):
             ["airflow", "airflow-env"],
             lambda a, k: [
                 *policies.airflow(a, k, list(rules)),
-                *(policies.mwaa(a) if config.airflow else []),
+                *(policies.mwaa(a, k) if config.airflow else []),
             ],
         )
         self.register_outputs({})

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pulumi_aws as aws
 
 from estate.account import Account
 
-Rules = Sequence[aws.s3.BucketLifecycleConfigurationRuleArgsDict]
+if TYPE_CHECKING:
+    # Only named: the module warns of its own deprecated classes where it is looked into.
+    Rules = Sequence[aws.s3.BucketLifecycleConfigurationRuleArgsDict]
 
 
 class PrivateBucket(pulumi.ComponentResource):

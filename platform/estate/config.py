@@ -51,7 +51,10 @@ class NetworkConfig(_Part):
     @field_validator("cidr")
     @classmethod
     def _wide_enough(cls, cidr: str) -> str:
-        network = ip_network(cidr)
+        try:
+            network = ip_network(cidr)
+        except ValueError:
+            raise ValueError(f"{cidr} is no network, such as 10.40.0.0/16") from None
         if network.version != 4 or not network.is_private or not 16 <= network.prefixlen <= 17:
             raise ValueError(f"{cidr} is no private /16 or /17 of IPv4, such as 10.40.0.0/16")
         return cidr
@@ -72,14 +75,18 @@ class AirflowConfig(_Part):
     @model_validator(mode="after")
     def _workers_fit(self) -> AirflowConfig:
         if self.min_workers > self.max_workers:
-            raise ValueError("min_workers is above max_workers")
+            raise ValueError(
+                f"min_workers {self.min_workers} is above max_workers {self.max_workers}"
+            )
+        if self.environment_class == "mw1.micro" and self.max_workers > 1:
+            raise ValueError("mw1.micro has one worker; set max_workers: 1 or take mw1.small")
         return self
 
 
 class AlertsConfig(_Part):
     """Who is told."""
 
-    emails: tuple[str, ...] = ()
+    emails: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")], ...] = ()
     """Addresses that confirm by a link before they are sent anything."""
 
 
@@ -201,6 +208,18 @@ class StackConfig(_Part):
     def _airflow_has_a_network(self) -> StackConfig:
         if self.airflow is not None and self.network is None:
             raise ValueError("airflow runs in a network of the estate's own; add network: {}")
+        return self
+
+    @model_validator(mode="after")
+    def _packages_can_be_fetched(self) -> StackConfig:
+        if self.network is None or self.network.egress == "nat":
+            return self
+        wanting = "airflow" if self.airflow else "jobs.python_requirements"
+        if self.airflow or self.jobs.python_requirements:
+            raise ValueError(
+                f"{wanting} fetches packages from an index that endpoints do not lead to; "
+                "set network.egress: nat"
+            )
         return self
 
 

@@ -18,6 +18,7 @@ INTERFACES: Final = (
     "logs",
     "monitoring",
     "secretsmanager",
+    "sns",
     "sqs",
     "sts",
 )
@@ -54,14 +55,18 @@ class Egress:
         for number, subnet in enumerate(public):
             name = f"public-{number}"
             self._default_route(name, self.routes(name, subnet), gateway_id=gateway.id)
-            address = aws.ec2.Eip(name, domain="vpc", tags=self._named(name), opts=self._below)
+            # Without the way to the internet AWS refuses the address and the gateway.
+            after = pulumi.ResourceOptions.merge(
+                self._below, pulumi.ResourceOptions(depends_on=[gateway])
+            )
+            address = aws.ec2.Eip(name, domain="vpc", tags=self._named(name), opts=after)
             gateways.append(
                 aws.ec2.NatGateway(
                     name,
                     allocation_id=address.id,
                     subnet_id=subnet.id,
                     tags=self._named(name),
-                    opts=self._below,
+                    opts=after,
                 )
             )
         for number, table in enumerate(tables):

@@ -92,7 +92,7 @@ def key_policy(account: Account, name: KeyName) -> dict[str, Any]:
             _logs(account),
             # Alarms, budgets and anomalies are told to an encrypted topic; the trail is encrypted.
             _service(account, "Alerts", ["cloudwatch", "budgets", "costalerts"]),
-            _service(account, "Trail", ["cloudtrail"]),
+            _trail(account),
         ]
     return {"Version": "2012-10-17", "Statement": statements}
 
@@ -105,6 +105,22 @@ def _service(account: Account, sid: str, services: list[str]) -> dict[str, Any]:
         "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
         "Resource": "*",
         "Condition": {"StringEquals": {"aws:SourceAccount": account.id}},
+    }
+
+
+def _trail(account: Account) -> dict[str, Any]:
+    """CloudTrail looks at the key before it takes it, then encrypts for this one trail."""
+    return {
+        "Sid": "Trail",
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudtrail.amazonaws.com"},
+        "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey*"],
+        "Resource": "*",
+        "Condition": {
+            "StringEquals": {
+                "aws:SourceArn": account.arn("cloudtrail", f"trail/{account.prefix}-lake")
+            }
+        },
     }
 
 

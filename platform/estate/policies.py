@@ -121,7 +121,7 @@ def airflow(account: Account, keys: KeyArns, jobs: Sequence[str]) -> list[Statem
     ]
 
 
-def mwaa(account: Account) -> list[Statement]:
+def mwaa(account: Account, keys: KeyArns) -> list[Statement]:
     """What MWAA itself does under Airflow's role: read its DAGs, log, measure, queue tasks.
 
     Source: the execution role of MWAA's user guide.
@@ -175,6 +175,19 @@ def mwaa(account: Account) -> list[Statement]:
             ],
             [f"arn:{account.partition}:sqs:{account.region}:*:airflow-celery-*"],
         ),
+        # It is encrypted, as the environment's objects are, with the environment's key.
+        allow(
+            "AirflowKey",
+            ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*"],
+            [keys["operations"]],
+            {
+                "StringEquals": {
+                    "kms:ViaService": [
+                        f"{service}.{account.region}.amazonaws.com" for service in ("s3", "sqs")
+                    ]
+                }
+            },
+        ),
     ]
 
 
@@ -213,9 +226,13 @@ def in_network(account: Account) -> list[Statement]:
     ]
 
 
-def supervisor(account: Account, jobs: Sequence[str]) -> list[Statement]:
+def supervisor(account: Account, key: str, jobs: Sequence[str]) -> list[Statement]:
     """Starts the ingest jobs, and nothing else."""
-    return [allow("Start", ["glue:StartJobRun"], [account.job(job) for job in jobs])]
+    return [
+        allow("Start", ["glue:StartJobRun"], [account.job(job) for job in jobs]),
+        # What a schedule sends is encrypted, and read under the role that it acts by.
+        allow("ScheduleKey", ["kms:Decrypt"], [key]),
+    ]
 
 
 def flow_logs(group: str) -> list[Statement]:

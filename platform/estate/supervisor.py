@@ -47,7 +47,9 @@ class Supervisor(pulumi.ComponentResource):
             "supervisor",
             name="own",
             role=role.name,
-            policy=account.apply(lambda known: policy(name, policies.supervisor(known, jobs))),
+            policy=pulumi.Output.all(account, key).apply(
+                lambda known: policy(name, policies.supervisor(known[0], known[1], jobs))
+            ),
             opts=below,
         )
         for job in jobs:
@@ -59,7 +61,7 @@ class Supervisor(pulumi.ComponentResource):
                 flexible_time_window={"mode": "OFF"},
                 kms_key_arn=key,
                 target={
-                    "arn": "arn:aws:scheduler:::aws-sdk:glue:startJobRun",
+                    "arn": account.apply(start_job_run),
                     "role_arn": role.arn,
                     "input": json.dumps({"JobName": naming.job(config.prefix, job)}),
                     # The next minutes bring the next try.
@@ -68,3 +70,8 @@ class Supervisor(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[after]),
             )
         self.register_outputs({})
+
+
+def start_job_run(account: Account) -> str:
+    """The schedule's target: Glue's own call."""
+    return f"arn:{account.partition}:scheduler:::aws-sdk:glue:startJobRun"

@@ -177,9 +177,10 @@ def _run_here(stack: str, config: Mapping[str, Any], monitor: _Monitor) -> None:
     )
 
     with warnings.catch_warnings():
-        # The module warns of its own deprecated classes, which it defines when first looked into.
+        # These modules warn of their own deprecated classes, which they define when first looked
+        # into.
         warnings.simplefilter("ignore", DeprecationWarning)
-        _ = pulumi_aws.s3.Bucket
+        _ = pulumi_aws.s3.Bucket, pulumi_aws.ec2.Vpc
 
     def program() -> None:
         runpy.run_path(str(PROGRAM), run_name="__main__")

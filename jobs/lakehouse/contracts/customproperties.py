@@ -147,3 +147,10 @@ def partitions(text: str | None, path: str) -> Iterator[Partition]:
             )
         transform: Any = match["transform"] or "identity"
         yield Partition(match["field"], transform)
+
+
+def pull_source(
+    given: PullSource | None, _source: SourceKind, _form: FileFormat, _path: str
+) -> PullSource | None:
+    """Where a pulled dataset comes from."""
+    return given
