@@ -17,6 +17,9 @@ BatchWorker = Literal["G.1X", "G.2X", "G.4X", "G.8X", "R.1X", "R.2X"]
 _BATCH_WORKERS = ("G.1X", "G.2X", "G.4X", "G.8X", "R.1X", "R.2X")
 
 
+_Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+
+
 class _Part(BaseModel):
     """A part of the configuration: unknown keys are refused, values never change."""
 
@@ -86,7 +89,7 @@ class AirflowConfig(_Part):
 class AlertsConfig(_Part):
     """Who is told."""
 
-    emails: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")], ...] = ()
+    emails: Annotated[tuple[_Address, ...], Field(strict=False)] = ()
     """Addresses that confirm by a link before they are sent anything."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -57,3 +58,57 @@ def planted(resources: Sequence[Recorded], kind: str, name: str, /, **wrong: Any
         else r
         for r in resources
     ]
+
+
+def put(value: Any, path: str, wrong: Any) -> Any:
+    """The value with another one at a path such as ``rules.0.status``; None takes it away."""
+    first, _, rest = path.partition(".")
+    key: Any = int(first) if first.isdigit() else first
+    copied: Any = list(value) if isinstance(value, list) else dict(value)
+    if rest:
+        copied[key] = put(copied[key], rest, wrong)
+    elif wrong is None:
+        del copied[key]
+    else:
+        copied[key] = wrong
+    return copied
+
+
+def changed(
+    resources: Sequence[Recorded], kind: str, name: str, path: str, wrong: Any
+) -> list[Recorded]:
+    """The resources with another value deep in one of them."""
+    first, _, rest = path.partition(".")
+    inputs = of(resources, kind)[name].inputs
+    return planted(
+        resources, kind, name, **{first: put(inputs[first], rest, wrong) if rest else wrong}
+    )
+
+
+RADAR = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: radar
+version: 1.0.0
+status: active
+team: {name: air-traffic}
+slaProperties:
+  - {property: freshness, value: 2, unit: h}
+customProperties:
+  - {property: source, value: stream}
+  - {property: group, value: GROUP}
+  - {property: format, value: {type: avro}}
+schema:
+  - name: radar
+    properties:
+      - {name: plot, logicalType: string, primaryKey: true}
+      - {name: seen, logicalType: timestamp, required: true}
+"""
+
+
+def with_radar(stack: str, group: str, folder: Path) -> list[Recorded]:
+    """A stack with one more contract, of a stream whose records name their schemas."""
+    copied = folder / "contracts"
+    shutil.copytree(CONTRACTS, copied)
+    (copied / "radar.yaml").write_text(RADAR.replace("GROUP", group), encoding="utf-8")
+    return render(stack, copied)

@@ -2,36 +2,16 @@ from __future__ import annotations
 
 import difflib
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
+from support.rendered import CONTRACTS, STACKS, estate, planted, with_radar
 
 from localaws.apply import render
 from localaws.golden import FOLDER, golden
-from support.rendered import CONTRACTS, STACKS, estate, planted
 
 UPDATE = "if it is meant, run 'nox -s golden' and commit what it writes"
-RADAR = """\
-apiVersion: v3.1.0
-kind: DataContract
-id: radar
-version: 1.0.0
-status: active
-team: {name: air-traffic}
-slaProperties:
-  - {property: freshness, value: 2, unit: h}
-customProperties:
-  - {property: source, value: stream}
-  - {property: group, value: GROUP}
-  - {property: format, value: {type: avro}}
-schema:
-  - name: radar
-    properties:
-      - {name: plot, logicalType: string, primaryKey: true}
-      - {name: seen, logicalType: timestamp, required: true}
-"""
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -71,20 +51,13 @@ def parts(text: str) -> dict[str, object]:
     return found
 
 
-def with_radar(folder: Path, group: str, stack: str) -> dict[str, object]:
-    copy = folder / "contracts"
-    shutil.copytree(CONTRACTS, copy)
-    (copy / "radar.yaml").write_text(RADAR.replace("GROUP", group), encoding="utf-8")
-    return parts(golden(render(stack, copy)))
-
-
 def lines(part: object) -> set[str]:
     return set(yaml.safe_dump(part).splitlines())
 
 
 def test_a_new_contract_adds_what_is_its_own_and_nothing_else(tmp_path: Path) -> None:
     before = parts(golden(estate("prod")))
-    after = with_radar(tmp_path, "main", "prod")
+    after = parts(golden(with_radar("prod", "main", tmp_path)))
 
     assert set(before) - set(after) == set()
     assert {title.removeprefix("aws:") for title in set(after) - set(before)} == {
@@ -111,7 +84,7 @@ def test_a_new_contract_adds_what_is_its_own_and_nothing_else(tmp_path: Path) ->
 
 def test_a_new_group_adds_its_job_its_role_and_its_schedule_too(tmp_path: Path) -> None:
     before = parts(golden(estate("prod")))
-    after = with_radar(tmp_path, "radar", "prod")
+    after = parts(golden(with_radar("prod", "radar", tmp_path)))
 
     added = {title.removeprefix("aws:") for title in set(after) - set(before)}
     assert {title for title in added if "ingest-radar" in title} == {
