@@ -17,15 +17,16 @@ from estate.audit import Audit
 from estate.catalog import Catalog
 from estate.config import parse_config
 from estate.cost import Cost
+from estate.failures import Failures
 from estate.jobs import Jobs
 from estate.keys import Keys
 from estate.lake import Lake
 from estate.network import Network
+from estate.outputs import outputs
 from estate.registry import Registry
 from estate.release import ROOT, make_release
 from estate.streams import Streams
 from estate.supervisor import Supervisor
-from lakehouse import naming
 from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import LakehouseError
 
@@ -64,12 +65,12 @@ def build() -> None:
     WantedRelease(release, lake["artifacts"], after=jobs)
     analytics = Analytics(config, keys)
     alerts = Alerts(config, account, keys["operations"])
-    Alarms(config, tuple(contracts.values()), access.jobs, alerts.topic, account)
-    if config.audit:
-        Audit(config, config.audit, account, lake, keys["operations"])
+    Alarms(config, tuple(contracts.values()), alerts.topic, account)
+    Failures(config, access.jobs, alerts.topic)
+    audit = Audit(config, config.audit, account, lake, keys["operations"]) if config.audit else None
     if config.cost:
         Cost(config, config.cost, alerts.topic)
-    if config.airflow and network:
+    airflow = (
         Airflow(
             config,
             config.airflow,
@@ -79,19 +80,27 @@ def build() -> None:
             role=access.airflow,
             key=keys["operations"],
         )
-
-    pulumi.export("prefix", config.prefix)
-    pulumi.export("datasets", sorted(contracts))
-    pulumi.export("buckets", {purpose: lake[purpose].bucket for purpose in naming.BUCKETS})
-    pulumi.export("streams", {c.dataset: naming.stream(config.prefix, c.dataset) for c in streams})
-    pulumi.export("jobs", {job: naming.job(config.prefix, job) for job in access.jobs})
-    pulumi.export("workgroup", analytics.workgroup)
-    pulumi.export(
-        "contracts", f"s3://{naming.bucket(config.prefix, 'artifacts')}/{release.contracts}"
+        if config.airflow and network
+        else None
     )
-    pulumi.export("airflow_role", access.airflow.arn)
-    pulumi.export("arrivals", arrivals.queue.url)
-    pulumi.export("alerts", alerts.topic)
+
+    found = outputs(
+        config,
+        contracts,
+        release,
+        account,
+        keys=keys,
+        lake=lake,
+        access=access,
+        arrivals=arrivals,
+        analytics=analytics,
+        alerts=alerts,
+        network=network,
+        audit=audit,
+        airflow=airflow,
+    )
+    for name, value in found.items():
+        pulumi.export(name, value)
 
 
 try:

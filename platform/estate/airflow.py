@@ -52,7 +52,7 @@ class Airflow(pulumi.ComponentResource):
             for name, body in content(stack.prefix, contracts).items()
         }
         logs: Any = {"enabled": True, "log_level": "INFO"}
-        aws.mwaa.Environment(
+        self.webserver = aws.mwaa.Environment(
             "airflow",
             name=stack.prefix,
             airflow_version=VERSION,
@@ -83,7 +83,7 @@ class Airflow(pulumi.ComponentResource):
             },
             airflow_configuration_options=options(stack.prefix),
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(objects.values())),
-        )
+        ).webserver_url
         self.register_outputs({})
 
 

@@ -84,23 +84,6 @@ def _stream(prefix: str, contract: Contract, *, continuous: bool) -> Iterator[Al
         )
 
 
-def job_alarm(prefix: str, job: str) -> Alarm:
-    """The alarm of a Glue job whose tasks fail."""
-    name = naming.job(prefix, job)
-    return Alarm(
-        f"{job}-failed",
-        f"Glue job {name}: tasks of a run failed; the last line of its log says why",
-        {
-            "namespace": "Glue",
-            "metric_name": "glue.driver.aggregate.numFailedTasks",
-            "dimensions": {"JobName": name, "JobRunId": "ALL", "Type": "count"},
-            "statistic": "Sum",
-            "period": 300,
-        }
-        | _SILENCE_IS_FINE,
-    )
-
-
 def _rejects(contract: Contract) -> Alarm:
     sums = [
         {

@@ -1,16 +1,16 @@
-"""The alarms of every dataset and job, and the dashboard that shows what they look at."""
+"""The alarms of every dataset, and the dashboard that shows what they look at."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import pulumi
 import pulumi_aws as aws
 
 from estate.account import Account
-from estate.alarmrules import Alarm, dataset_alarms, job_alarm
+from estate.alarmrules import Alarm, dataset_alarms
 from estate.config import StackConfig
 from lakehouse.contracts.model import Contract
 from lakehouse.metrics import NAMESPACE
@@ -26,7 +26,6 @@ class Alarms(pulumi.ComponentResource):
         self,
         config: StackConfig,
         contracts: Sequence[Contract],
-        jobs: Iterable[str],
         topic: pulumi.Output[str],
         account: pulumi.Output[Account],
     ) -> None:
@@ -36,8 +35,6 @@ class Alarms(pulumi.ComponentResource):
         for contract in contracts:
             for alarm in dataset_alarms(config.prefix, contract, continuous=continuous):
                 self._alarm(alarm)
-        for job in jobs:
-            self._alarm(job_alarm(config.prefix, job))
         self._alarm(dead_letters(config.prefix))
         aws.cloudwatch.Dashboard(
             "datasets",

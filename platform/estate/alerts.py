@@ -10,7 +10,7 @@ import pulumi_aws as aws
 from estate.account import Account
 from estate.config import StackConfig
 
-SENDERS = ("cloudwatch", "budgets", "costalerts")
+SENDERS = ("cloudwatch", "events", "budgets", "costalerts")
 """Services that publish; they need the topic's key as well."""
 
 
@@ -45,7 +45,7 @@ class Alerts(pulumi.ComponentResource):
 
 
 def topic_policy(topic: str, account: Account) -> dict[str, object]:
-    """Alarms, budgets and anomalies of this account may publish, by TLS alone."""
+    """Alarms, rules, budgets and anomalies of this account may publish, by TLS alone."""
     own = {"StringEquals": {"aws:SourceAccount": account.id}}
     return {
         "Version": "2012-10-17",

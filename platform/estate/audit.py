@@ -38,6 +38,7 @@ class Audit(pulumi.ComponentResource):
             disposable=stack.disposable,
             parent=self,
         )
+        self.bucket = bucket.bucket.bucket
         aws.cloudtrail.Trail(
             "lake",
             name=f"{stack.prefix}-lake",

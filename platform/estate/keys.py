@@ -90,8 +90,8 @@ def key_policy(account: Account, name: KeyName) -> dict[str, Any]:
     if name == "operations":
         statements += [
             _logs(account),
-            # Alarms, budgets and anomalies are told to an encrypted topic; the trail is encrypted.
-            _service(account, "Alerts", ["cloudwatch", "budgets", "costalerts"]),
+            # Alarms, failed runs, budgets and anomalies are told to an encrypted topic.
+            _service(account, "Alerts", ["cloudwatch", "events", "budgets", "costalerts"]),
             _trail(account),
         ]
     return {"Version": "2012-10-17", "Statement": statements}

@@ -68,6 +68,13 @@ def render(stack: str, contracts: Path, changes: Mapping[str, Any] | None = None
     return sorted(monitor.recorded, key=lambda r: (r.type, r.name))
 
 
+def render_outputs(stack: str, contracts: Path) -> dict[str, Any]:
+    """What a stack would say once it is up, with made-up ids; nothing is built."""
+    monitor = _Monitor(reference, "123456789012", "eu-west-1")
+    _run(stack, contracts, monitor, None)
+    return monitor.outputs
+
+
 def apply(stack: str, contracts: Path, env: Mapping[str, str]) -> dict[str, Any]:
     """Build the stack on the emulator that ``env`` names (AWS_ENDPOINT_URL); the stack's outputs.
 

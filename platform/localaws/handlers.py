@@ -115,6 +115,10 @@ def reference(kind: str, name: str, inputs: Mapping[str, Any]) -> Made:
     outputs = {"arn": _arn(service, type_, called), "keyId": called}
     if kind == "aws:sqs/queue:Queue":
         outputs["url"] = f"https://sqs.eu-west-1.amazonaws.com/123456789012/{called}"
+    if kind == "aws:mwaa/environment:Environment":
+        outputs["webserverUrl"] = f"{called}.airflow.amazonaws.com"
+    if kind == "aws:s3/bucketObjectv2:BucketObjectv2":
+        outputs["versionId"] = "version"
     return _IDS[type_].format(name) if type_ in _IDS else called, outputs
 
 

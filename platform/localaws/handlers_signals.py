@@ -112,20 +112,23 @@ def event_target(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     """Where a rule's events go; the id is the last part of the target's ARN."""
     name = inputs["arn"].rpartition(":")[2]
     retry = inputs["retryPolicy"]
-    endpoint.client("events").put_targets(
-        Rule=inputs["rule"],
-        Targets=[
-            {
-                "Id": name,
-                "Arn": inputs["arn"],
-                "DeadLetterConfig": {"Arn": inputs["deadLetterConfig"]["arn"]},
-                "RetryPolicy": {
-                    "MaximumEventAgeInSeconds": int(retry["maximumEventAgeInSeconds"]),
-                    "MaximumRetryAttempts": int(retry["maximumRetryAttempts"]),
-                },
-            }
-        ],
-    )
+    target: dict[str, Any] = {
+        "Id": name,
+        "Arn": inputs["arn"],
+        "RetryPolicy": {
+            "MaximumEventAgeInSeconds": int(retry["maximumEventAgeInSeconds"]),
+            "MaximumRetryAttempts": int(retry["maximumRetryAttempts"]),
+        },
+    }
+    if "deadLetterConfig" in inputs:
+        target["DeadLetterConfig"] = {"Arn": inputs["deadLetterConfig"]["arn"]}
+    if "inputTransformer" in inputs:
+        transformer = inputs["inputTransformer"]
+        target["InputTransformer"] = {
+            "InputPathsMap": transformer["inputPaths"],
+            "InputTemplate": transformer["inputTemplate"],
+        }
+    endpoint.client("events").put_targets(Rule=inputs["rule"], Targets=[target])
     return name, {}
 
 

@@ -49,8 +49,15 @@ def topic_policy(i: Inputs) -> Iterator[Call]:
 @makes("aws:cloudwatch/eventTarget:EventTarget")
 def event_target(i: Inputs) -> Iterator[Call]:
     """Where a rule's events go."""
+    target: dict[str, Any] = {"Id": "1"}
+    if "inputTransformer" in i:
+        given = i["inputTransformer"]
+        target["InputTransformer"] = {
+            "InputPathsMap": given["inputPaths"],
+            "InputTemplate": given["inputTemplate"],
+        }
     rule = {"Rule": i["rule"]}
-    yield Call("events", "PutTargets", rule | {"Targets": [{"Id": "1"} | i.rest()]})
+    yield Call("events", "PutTargets", rule | {"Targets": [target | i.rest()]})
 
 
 @makes("aws:cloudwatch/metricAlarm:MetricAlarm")

@@ -73,6 +73,8 @@ def events_reach_encrypted_queues(graph: Graph) -> Iterator[str]:
         p.inputs["queueUrl"].rpartition("/")[2]: p for p in graph.of("QueuePolicy").values()
     }
     for name, target in graph.of("EventTarget").items():
+        if ":sqs:" not in target.inputs["arn"]:
+            continue
         for arn in (target.inputs["arn"], target.inputs.get("deadLetterConfig", {}).get("arn")):
             if arn is None:
                 yield f"target {name} has no queue for what it cannot deliver"
@@ -106,12 +108,15 @@ def dead_letters_outlive_the_letters(graph: Graph) -> Iterator[str]:
 
 @rule
 def alarms_reach_the_encrypted_topic(graph: Graph) -> Iterator[str]:
-    """CloudWatch, Budgets and Cost Anomaly Detection fail silently without the topic's key."""
+    """CloudWatch, EventBridge, Budgets and Cost Anomaly Detection fail silently without the topic's key."""
     topics = {t.inputs["name"]: t for t in graph.of("Topic").values()}
     policies = {p.inputs["arn"].rpartition(":")[2]: p for p in graph.of("TopicPolicy").values()}
     senders = {
         "cloudwatch": [
             a for r in graph.of("MetricAlarm").values() for a in r.inputs.get("alarmActions", [])
+        ],
+        "events": [
+            t.inputs["arn"] for t in graph.of("EventTarget").values() if ":sns:" in t.inputs["arn"]
         ],
         "budgets": [
             a
@@ -181,3 +186,19 @@ def the_trail_can_be_written(graph: Graph) -> Iterator[str]:
         allowed = statements(policies[buckets[trail.inputs["s3BucketName"]]].inputs["policy"])
         if not allows_service(allowed, "cloudtrail", "s3:PutObject", "s3:GetBucketAcl"):
             yield f"the bucket of trail {name} does not let CloudTrail write"
+
+
+@rule
+def every_failed_run_is_told(graph: Graph) -> Iterator[str]:
+    """A run whose driver fails counts no failed task, so that no metric shows it."""
+    told: dict[str, set[str]] = {}
+    targets = {t.inputs["rule"] for t in graph.of("EventTarget").values()}
+    for found in graph.of("EventRule").values():
+        pattern = json.loads(found.inputs["eventPattern"])
+        if pattern.get("source") == ["aws.glue"] and found.inputs["name"] in targets:
+            for job in pattern["detail"]["jobName"]:
+                told.setdefault(job, set()).update(pattern["detail"]["state"])
+    for name, job in graph.of("Job").items():
+        untold = {"ERROR", "FAILED", "TIMEOUT"} - told.get(job.inputs["name"], set())
+        if untold:
+            yield f"nobody is told when job {name} ends as {', '.join(sorted(untold))}"

@@ -92,9 +92,9 @@ def test_a_new_group_adds_its_job_its_role_and_its_schedule_too(tmp_path: Path) 
         "iam/role:Role ingest-radar",
         "iam/rolePolicy:RolePolicy ingest-radar",
         "scheduler/schedule:Schedule ingest-radar",
-        "cloudwatch/metricAlarm:MetricAlarm ingest-radar-failed",
     }
     assert {title for title in before if before[title] != after[title]} == {
+        "aws:cloudwatch/eventRule:EventRule failed-runs",
         "aws:iam/rolePolicy:RolePolicy airflow",
         "aws:iam/rolePolicy:RolePolicy supervisor",
         "aws:cloudwatch/dashboard:Dashboard datasets",

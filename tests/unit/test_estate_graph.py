@@ -113,6 +113,19 @@ MISTAKES: Final[dict[str, list[Plant]]] = {
         ),
         inputs("MetricAlarm", "flights-lag", alarmActions=[]),
     ],
+    "every_failed_run_is_told": [
+        without("EventTarget", "failed-runs"),
+        inputs("Job", "land", name="acme-lakehouse-prod-land2"),
+        inputs(
+            "EventRule",
+            "failed-runs",
+            eventPattern=(
+                '{"source": ["aws.glue"], "detail": {"jobName": ["acme-lakehouse-prod-land", '
+                '"acme-lakehouse-prod-promote", "acme-lakehouse-prod-marts", '
+                '"acme-lakehouse-prod-ingest-main"], "state": ["FAILED"]}}'
+            ),
+        ),
+    ],
     "logs_can_be_encrypted": [
         statement("Key", "key-operations", "Logs"),
         inputs("LogGroup", "flow-logs", name="/vpc/flow-logs"),
