@@ -62,6 +62,12 @@ class NetworkConfig(_Part):
             raise ValueError(f"{cidr} is no private /16 or /17 of IPv4, such as 10.40.0.0/16")
         return cidr
 
+    @model_validator(mode="after")
+    def _gateways_need_nat(self) -> NetworkConfig:
+        if self.nat_per_zone and self.egress != "nat":
+            raise ValueError("nat_per_zone is for egress nat; egress endpoints has no gateway")
+        return self
+
 
 class AirflowConfig(_Part):
     """Airflow on MWAA."""

@@ -108,7 +108,7 @@ def dead_letters_outlive_the_letters(graph: Graph) -> Iterator[str]:
 
 @rule
 def alarms_reach_the_encrypted_topic(graph: Graph) -> Iterator[str]:
-    """CloudWatch, EventBridge, Budgets and Cost Anomaly Detection fail silently without the topic's key."""
+    """Who publishes to an encrypted topic without its key fails, and nobody hears of it."""
     topics = {t.inputs["name"]: t for t in graph.of("Topic").values()}
     policies = {p.inputs["arn"].rpartition(":")[2]: p for p in graph.of("TopicPolicy").values()}
     senders = {
