@@ -79,6 +79,7 @@ def build() -> None:
             contracts=contracts,
             role=access.airflow,
             key=keys["operations"],
+            topic=alerts.topic,
         )
         if config.airflow and network
         else None

@@ -37,19 +37,23 @@ class Airflow(pulumi.ComponentResource):
         contracts: Contracts,
         role: aws.iam.Role,
         key: pulumi.Output[str],
+        topic: pulumi.Output[str],
     ) -> None:
         super().__init__("lakehouse:estate:Airflow", "airflow")
         bucket = lake["artifacts"]
+        uploads: dict[str, pulumi.Input[str]] = {
+            name: base64.b64encode(body).decode() for name, body in content(contracts).items()
+        } | {"startup.sh": topic.apply(lambda arn: startup(stack.prefix, arn))}
         objects = {
             name: aws.s3.BucketObjectv2(
                 f"airflow/{name}",
                 bucket=bucket.bucket,
                 key=f"{FOLDER}/{name}",
-                content_base64=base64.b64encode(body).decode(),
+                content_base64=body,
                 content_type="text/plain",
                 opts=pulumi.ResourceOptions(parent=self),
             )
-            for name, body in content(stack.prefix, contracts).items()
+            for name, body in uploads.items()
         }
         logs: Any = {"enabled": True, "log_level": "INFO"}
         self.webserver = aws.mwaa.Environment(
@@ -102,7 +106,7 @@ def options(prefix: str) -> dict[str, str]:
     }
 
 
-def content(prefix: str, contracts: Contracts) -> Mapping[str, bytes]:
+def content(contracts: Contracts) -> Mapping[str, bytes]:
     """What the environment reads, by key below its folder: DAGs, contracts, requirements."""
     dags = ROOT / "orchestration" / "dags"
     files = {
@@ -117,5 +121,14 @@ def content(prefix: str, contracts: Contracts) -> Mapping[str, bytes]:
             for contract in contracts.values()
         },
         "requirements.txt": (ROOT / "orchestration" / "requirements.txt").read_bytes(),
-        "startup.sh": f"#!/bin/sh\nexport LAKEHOUSE_PREFIX={prefix}\n".encode(),
     }
+
+
+def startup(prefix: str, topic: str) -> str:
+    """The script that tells the DAGs their deployment and where alerts go, in base64."""
+    lines = [
+        "#!/bin/sh",
+        f"export LAKEHOUSE_PREFIX={prefix}",
+        f"export LAKEHOUSE_ALERT_TOPIC={topic}",
+    ]
+    return base64.b64encode("".join(f"{line}\n" for line in lines).encode()).decode()

@@ -57,7 +57,7 @@ class Supervisor(pulumi.ComponentResource):
                 job,
                 name=naming.job(config.prefix, job),
                 description=f"Starts {job} unless it runs",
-                schedule_expression=f"rate({config.jobs.ingest.every_minutes} minutes)",
+                schedule_expression=every(config.jobs.ingest.every_minutes),
                 flexible_time_window={"mode": "OFF"},
                 kms_key_arn=key,
                 target={
@@ -75,3 +75,8 @@ class Supervisor(pulumi.ComponentResource):
 def start_job_run(account: Account) -> str:
     """The schedule's target: Glue's own call."""
     return f"arn:{account.partition}:scheduler:::aws-sdk:glue:startJobRun"
+
+
+def every(minutes: int) -> str:
+    """A rate as the scheduler reads it, which tells one from many."""
+    return "rate(1 minute)" if minutes == 1 else f"rate({minutes} minutes)"
