@@ -41,7 +41,7 @@ class Airflow(pulumi.ComponentResource):
     ) -> None:
         super().__init__("lakehouse:estate:Airflow", "airflow")
         bucket = lake["artifacts"]
-        uploads: dict[str, pulumi.Input[str]] = {
+        uploads: Mapping[str, pulumi.Input[str]] = {
             name: base64.b64encode(body).decode() for name, body in content(contracts).items()
         } | {"startup.sh": topic.apply(lambda arn: startup(stack.prefix, arn))}
         objects = {

@@ -10,7 +10,7 @@ import pulumi_aws as aws
 from estate.account import Account
 from estate.config import StackConfig
 
-SENDERS = ("cloudwatch", "events", "budgets", "costalerts")
+SENDERS = ("cloudwatch", "budgets", "costalerts")
 """Services that publish; they need the topic's key as well."""
 
 
@@ -57,6 +57,14 @@ def topic_policy(topic: str, account: Account) -> dict[str, object]:
                 "Action": "sns:Publish",
                 "Resource": topic,
                 "Condition": own,
+            },
+            {
+                # Its calls name no source that a condition could ask for.
+                "Sid": "Rules",
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": "sns:Publish",
+                "Resource": topic,
             },
             {
                 "Sid": "TlsOnly",

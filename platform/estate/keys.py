@@ -86,12 +86,13 @@ def key_policy(account: Account, name: KeyName) -> dict[str, Any]:
     ]
     if name == "inbound":
         # EventBridge puts arrivals into an encrypted queue.
-        statements.append(_service(account, "Arrivals", ["events"]))
+        statements.append(_events("Arrivals"))
     if name == "operations":
         statements += [
             _logs(account),
-            # Alarms, failed runs, budgets and anomalies are told to an encrypted topic.
-            _service(account, "Alerts", ["cloudwatch", "events", "budgets", "costalerts"]),
+            # Alarms, budgets, anomalies and failed runs are told to an encrypted topic.
+            _service(account, "Alerts", ["cloudwatch", "budgets", "costalerts"]),
+            _events("FailedRuns"),
             _trail(account),
         ]
     return {"Version": "2012-10-17", "Statement": statements}
@@ -105,6 +106,21 @@ def _service(account: Account, sid: str, services: list[str]) -> dict[str, Any]:
         "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
         "Resource": "*",
         "Condition": {"StringEquals": {"aws:SourceAccount": account.id}},
+    }
+
+
+def _events(sid: str) -> dict[str, Any]:
+    """EventBridge may encrypt. Its calls name no source, so that a condition would refuse them.
+
+    Source: key management in SNS's developer guide. What it may send where, the policies of
+    queues and topics say.
+    """
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+        "Resource": "*",
     }
 
 

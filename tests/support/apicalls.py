@@ -49,7 +49,8 @@ class Inputs(Mapping[str, Any]):
 
     def rest(self) -> dict[str, Any]:
         """What was not taken yet, under the names that AWS has for it."""
-        return pascal({key: self[key] for key in sorted(self.left)})
+        found: dict[str, Any] = pascal({key: self[key] for key in sorted(self.left)})
+        return found
 
 
 Make = Callable[[Inputs], Iterator[Call]]

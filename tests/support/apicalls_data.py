@@ -69,7 +69,7 @@ def lifecycle(i: Inputs) -> Iterator[Call]:
 @makes("aws:s3/bucketNotification:BucketNotification")
 def notification(i: Inputs) -> Iterator[Call]:
     """A bucket's events."""
-    told = {"EventBridgeConfiguration": {}} if i["eventbridge"] else {}
+    told: dict[str, Any] = {"EventBridgeConfiguration": {}} if i["eventbridge"] else {}
     where = {"Bucket": i["bucket"]}
     yield Call(
         "s3", "PutBucketNotificationConfiguration", where | {"NotificationConfiguration": told}

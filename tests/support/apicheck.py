@@ -38,7 +38,7 @@ def refusals(call: Call) -> list[str]:
     """Why AWS would refuse a call, each in one line; none if nothing speaks against it."""
     shape = _model(call.service).operation_model(call.operation).input_shape
     report = ParamValidator().validate(call.parameters, shape)
-    found = report.generate_report().splitlines() if report.has_errors() else []
+    found: list[str] = report.generate_report().splitlines() if report.has_errors() else []
     if not found:
         found += _walk(call.service, shape, call.parameters, "")
         found += _RULES.get(call.operation, _nothing)(call.parameters)

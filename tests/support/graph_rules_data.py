@@ -202,3 +202,14 @@ def every_failed_run_is_told(graph: Graph) -> Iterator[str]:
         untold = {"ERROR", "FAILED", "TIMEOUT"} - told.get(job.inputs["name"], set())
         if untold:
             yield f"nobody is told when job {name} ends as {', '.join(sorted(untold))}"
+
+
+@rule
+def eventbridge_is_asked_for_no_source(graph: Graph) -> Iterator[str]:
+    """Its calls for encrypted queues and topics carry none, and fail where one is asked for."""
+    for kind in ("Key", "TopicPolicy"):
+        for name, resource in graph.of(kind).items():
+            for statement in statements(resource.inputs["policy"]):
+                services = str(statement["Principal"])
+                if "events.amazonaws.com" in services and "Condition" in statement:
+                    yield f"{kind} {name}: statement {statement['Sid']} has a condition"

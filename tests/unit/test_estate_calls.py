@@ -17,7 +17,7 @@ assert apicalls_data, "the three register the types"
 assert apicalls_network
 assert apicalls_signals
 
-ALSO = {
+ALSO: dict[str, dict[str, Any]] = {
     "endpoints": {"network": {"zones": 3, "egress": "endpoints"}, "jobs": {}},
     "nat_per_zone": {"network": {"zones": 3, "nat_per_zone": True}},
     "memory": {"jobs": {"promote": {"worker_type": "R.1X"}}},

@@ -107,11 +107,18 @@ MISTAKES: Final[dict[str, list[Plant]]] = {
     ],
     "alarms_reach_the_encrypted_topic": [
         statement("Key", "key-operations", "Alerts"),
+        statement("Key", "key-operations", "FailedRuns"),
+        statement("TopicPolicy", "alerts", "Rules"),
         inputs("Topic", "alerts", kmsMasterKeyId="alias/aws/sns"),
         statement(
             "TopicPolicy", "alerts", "Senders", Principal={"Service": ["budgets.amazonaws.com"]}
         ),
         inputs("MetricAlarm", "flights-lag", alarmActions=[]),
+    ],
+    "eventbridge_is_asked_for_no_source": [
+        statement("Key", "key-inbound", "Arrivals", Condition={"StringEquals": {}}),
+        statement("Key", "key-operations", "FailedRuns", Condition={"StringEquals": {}}),
+        statement("TopicPolicy", "alerts", "Rules", Condition={"StringEquals": {}}),
     ],
     "every_failed_run_is_told": [
         without("EventTarget", "failed-runs"),

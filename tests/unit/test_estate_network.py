@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from support.rendered import CONTRACTS, estate, of
 
+from estate import policies
 from estate.account import Account
 from estate.config import NetworkConfig
 from estate.egress import INTERFACES
-from estate.flowlogs import policies
 from estate.network import subnet_blocks
 from localaws.apply import Recorded, render
 

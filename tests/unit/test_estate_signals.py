@@ -71,7 +71,8 @@ def test_the_topic_takes_from_services_of_this_account_by_tls_alone() -> None:
     assert found["Senders"]["Condition"] == OWN
     assert found["Senders"]["Action"] == "sns:Publish"
     assert (found["TlsOnly"]["Effect"], found["TlsOnly"]["Condition"]) == ("Deny", TLS_ONLY)
-    assert set(found) == {"Senders", "TlsOnly"}
+    assert set(found) == {"Senders", "Rules", "TlsOnly"}
+    assert found["Rules"]["Principal"] == {"Service": "events.amazonaws.com"}
 
 
 def test_addresses_are_subscribed_to_the_topic() -> None:
@@ -91,7 +92,8 @@ def test_services_use_a_key_for_this_account_alone(name: Any) -> None:
     for sid, statement in statements.items():
         assert set(statement["Principal"]) == {"Service"}
         assert not any(action in {"kms:*", "*"} for action in statement["Action"])
-        assert "123456789012" in json.dumps(statement["Condition"]), sid
+        if statement["Principal"]["Service"] != "events.amazonaws.com":
+            assert "123456789012" in json.dumps(statement["Condition"]), sid
 
 
 def test_each_service_has_the_one_key_that_it_needs() -> None:
