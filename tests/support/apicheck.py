@@ -209,6 +209,11 @@ def _role_policy(p: Mapping[str, Any]) -> list[str]:
     return [] if size <= 10_240 else [f"{size} characters are more than 10240"]
 
 
+def _flow_logs(p: Mapping[str, Any]) -> list[str]:
+    seconds = p.get("MaxAggregationInterval", 600)
+    return [] if seconds in {60, 600} else [f"{seconds} s are neither 60 nor 600"]
+
+
 def _deletion(p: Mapping[str, Any]) -> list[str]:
     days = p["PendingWindowInDays"]
     return [] if 7 <= days <= 30 else [f"{days} days are not between 7 and 30"]
@@ -219,6 +224,7 @@ _RULES: Final[dict[str, Callable[[Mapping[str, Any]], list[str]]]] = {
     "AuthorizeSecurityGroupIngress": _group,
     "CreateBucket": _bucket,
     "CreateEnvironment": _airflow,
+    "CreateFlowLogs": _flow_logs,
     "CreateJob": _job,
     "CreateQueue": _queue,
     "CreateSchedule": _schedule,

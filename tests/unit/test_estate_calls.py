@@ -122,6 +122,7 @@ def test_an_input_that_goes_into_no_call_is_found() -> None:
         ("Environment", "airflow", "minWorkers", 9, "1 to 25 workers"),
         ("VpcEndpoint", "s3", "vpcEndpointType", "Door", "'Door' is none of"),
         ("FlowLog", "flow-logs", "trafficType", "SOME", "'SOME' is none of ACCEPT, REJECT, ALL"),
+        ("FlowLog", "flow-logs", "maxAggregationInterval", 300, "300 s are neither 60 nor 600"),
         ("SecurityGroup", "members", "description", "jobs' group", "characters that EC2 refuses"),
         ("SecurityGroupEgressRule", "tls-out", "fromPort", "https", "Invalid type for parameter"),
         ("Trail", "lake", "advancedEventSelectors.0.fieldSelectors.0.equals", [], "min length: 1"),
