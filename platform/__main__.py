@@ -66,7 +66,7 @@ def build() -> None:
     analytics = Analytics(config, keys)
     alerts = Alerts(config, account, keys["operations"])
     Alarms(config, tuple(contracts.values()), alerts.topic, account)
-    Failures(config, access.jobs, alerts.topic)
+    Failures(config, alerts.topic)
     audit = Audit(config, config.audit, account, lake, keys["operations"]) if config.audit else None
     if config.cost:
         Cost(config, config.cost, alerts.topic)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Final
 
 import pulumi
 import pulumi_aws as aws
 
 from estate.config import StackConfig
-from lakehouse import naming
 
 STATES: Final = ("ERROR", "FAILED", "TIMEOUT")
 _TEXT: Final = "Glue job <job>: run <run> ended as <state>: <why>"
@@ -23,10 +21,9 @@ class Failures(pulumi.ComponentResource):
     driver fails.
     """
 
-    def __init__(self, config: StackConfig, jobs: Iterable[str], topic: pulumi.Output[str]) -> None:
+    def __init__(self, config: StackConfig, topic: pulumi.Output[str]) -> None:
         super().__init__("lakehouse:estate:Failures", "failures")
         below = pulumi.ResourceOptions(parent=self)
-        names = [naming.job(config.prefix, job) for job in jobs]
         rule = aws.cloudwatch.EventRule(
             "failed-runs",
             name=f"{config.prefix}-failed-runs",
@@ -35,7 +32,11 @@ class Failures(pulumi.ComponentResource):
                 {
                     "source": ["aws.glue"],
                     "detail-type": ["Glue Job State Change"],
-                    "detail": {"jobName": sorted(names), "state": list(STATES)},
+                    # A pattern ends at 2,048 characters: no list of the jobs.
+                    "detail": {
+                        "jobName": [{"prefix": f"{config.prefix}-"}],
+                        "state": list(STATES),
+                    },
                 }
             ),
             opts=below,

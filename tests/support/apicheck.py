@@ -197,7 +197,11 @@ def _group(p: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _rate(p: Mapping[str, Any]) -> list[str]:
+def _rule(p: Mapping[str, Any]) -> list[str]:
+    """Source: EventBridge's quotas."""
+    size = len(p.get("EventPattern", ""))
+    if size > 2048:
+        return [f"a pattern of {size} characters is longer than 2048"]
     text = p.get("ScheduleExpression")
     return (
         [] if text is None or _EXPRESSION.fullmatch(text) else [f"{text!r} is no rate() or cron()"]
@@ -232,7 +236,7 @@ _RULES: Final[dict[str, Callable[[Mapping[str, Any]], list[str]]]] = {
     "PutMetricAlarm": _alarm,
     "PutRetentionPolicy": _retention,
     "PutRolePolicy": _role_policy,
-    "PutRule": _rate,
+    "PutRule": _rule,
     "ScheduleKeyDeletion": _deletion,
 }
 """Limits that stand in the services' pages and not in their models, by operation."""

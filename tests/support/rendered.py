@@ -112,3 +112,12 @@ def with_radar(stack: str, group: str, folder: Path) -> list[Recorded]:
     shutil.copytree(CONTRACTS, copied)
     (copied / "radar.yaml").write_text(RADAR.replace("GROUP", group), encoding="utf-8")
     return render(stack, copied)
+
+
+def with_many(stack: str, count: int, group: int, folder: Path) -> list[Recorded]:
+    """A stack of that many streams and nothing else, so many of them in each group."""
+    for number in range(count):
+        name = f"radar{number:03}"
+        text = RADAR.replace("radar", name).replace("GROUP", f"group{number // group:02}")
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return render(stack, folder)

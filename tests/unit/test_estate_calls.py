@@ -6,16 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import apicalls_data, apicalls_network, apicalls_signals
+from support import (
+    apicalls_data,
+    apicalls_network,
+    apicalls_signals,
+    graph_rules,
+    graph_rules_data,
+)
 from support.apicalls import CALLS, NOT_SENT, WITHOUT_CALL, calls
 from support.apicheck import refusals
-from support.rendered import CONTRACTS, STACKS, estate, of, put, with_radar
+from support.graph import findings
+from support.rendered import CONTRACTS, STACKS, estate, of, put, with_many, with_radar
 
 from localaws.apply import Recorded, render
 
 assert apicalls_data, "the three register the types"
 assert apicalls_network
 assert apicalls_signals
+assert graph_rules, "and these two the rules"
+assert graph_rules_data
 
 ALSO: dict[str, dict[str, Any]] = {
     "endpoints": {"network": {"zones": 3, "egress": "endpoints"}, "jobs": {}},
@@ -55,6 +64,14 @@ def test_aws_would_take_what_a_contract_adds(tmp_path: Path) -> None:
     found = with_radar("prod", "radar", tmp_path)
 
     assert "radar" in of(found, "Schema")
+    assert refused(found) == []
+
+
+def test_a_hundred_contracts_are_no_more_than_aws_takes(tmp_path: Path) -> None:
+    found = with_many("prod", 100, 20, tmp_path)
+
+    assert len(of(found, "Stream")) == 100
+    assert findings(found) == []
     assert refused(found) == []
 
 
@@ -123,6 +140,7 @@ def test_an_input_that_goes_into_no_call_is_found() -> None:
         ("VpcEndpoint", "s3", "vpcEndpointType", "Door", "'Door' is none of"),
         ("FlowLog", "flow-logs", "trafficType", "SOME", "'SOME' is none of ACCEPT, REJECT, ALL"),
         ("FlowLog", "flow-logs", "maxAggregationInterval", 300, "300 s are neither 60 nor 600"),
+        ("EventRule", "arrivals", "eventPattern", "x" * 2049, "longer than 2048"),
         ("SecurityGroup", "members", "description", "jobs' group", "characters that EC2 refuses"),
         ("SecurityGroupEgressRule", "tls-out", "fromPort", "https", "Invalid type for parameter"),
         ("Trail", "lake", "advancedEventSelectors.0.fieldSelectors.0.equals", [], "min length: 1"),

@@ -94,7 +94,6 @@ def test_a_new_group_adds_its_job_its_role_and_its_schedule_too(tmp_path: Path) 
         "scheduler/schedule:Schedule ingest-radar",
     }
     assert {title for title in before if before[title] != after[title]} == {
-        "aws:cloudwatch/eventRule:EventRule failed-runs",
         "aws:iam/rolePolicy:RolePolicy airflow",
         "aws:iam/rolePolicy:RolePolicy supervisor",
         "aws:cloudwatch/dashboard:Dashboard datasets",

@@ -122,14 +122,13 @@ MISTAKES: Final[dict[str, list[Plant]]] = {
     ],
     "every_failed_run_is_told": [
         without("EventTarget", "failed-runs"),
-        inputs("Job", "land", name="acme-lakehouse-prod-land2"),
+        inputs("Job", "land", name="acme-land"),
         inputs(
             "EventRule",
             "failed-runs",
             eventPattern=(
-                '{"source": ["aws.glue"], "detail": {"jobName": ["acme-lakehouse-prod-land", '
-                '"acme-lakehouse-prod-promote", "acme-lakehouse-prod-marts", '
-                '"acme-lakehouse-prod-ingest-main"], "state": ["FAILED"]}}'
+                '{"source": ["aws.glue"], "detail": '
+                '{"jobName": [{"prefix": "acme-lakehouse-prod-"}], "state": ["FAILED"]}}'
             ),
         ),
     ],
