@@ -58,13 +58,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Inject faults into the running streaming job and count what is lost (-- --runs 200)."""
+    """Inject faults into the streaming job, or into batch steps (-- [batch] --runs 200)."""
     python = environment(session, "lake")
+    batch = session.posargs[:1] == ["batch"]
     session.run(
         str(python),
         "-m",
-        "faults.runner",
-        *session.posargs,
+        "faults.batch.runner" if batch else "faults.runner",
+        *session.posargs[1 if batch else 0 :],
         env=quiet() | {"PYTHONPATH": "tests"},
         external=True,
         # Seconds in which an interrupted run brings its estate down.

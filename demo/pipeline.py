@@ -95,6 +95,7 @@ def run(source: Source, estate: LocalEstate, python: Path, steps: Steps) -> Outc
         api.serve_in_celsius(())
         with steps.step(f"Pull all the weather, {wrong} healed, and land it"):
             airflow.run("pull", "--conf", json.dumps({"months": list(months)}))
+            airflow.run("land")
         with steps.step("Promote to silver again"):
             airflow.run("promote")
         with steps.step("Build the marts"):

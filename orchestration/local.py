@@ -31,11 +31,14 @@ def main() -> int:
     run = commands.add_parser("run", help="run a DAG to its end")
     run.add_argument("dag")
     run.add_argument("--conf", type=json.loads, default={}, help="parameters as JSON")
+    run.add_argument(
+        "--date", type=_date, help="when it is due, such as 2013-02-01; now, where it is not given"
+    )
     known = parser.parse_args()
     configure(known.home.absolute())
     if known.command == "prepare":
         return subprocess.call([sys.executable, "-m", "airflow", "db", "migrate"])
-    return run_dag(known.dag, known.conf)
+    return run_dag(known.dag, known.conf, known.date or datetime.now(UTC))
 
 
 def configure(home: Path) -> None:
@@ -49,13 +52,11 @@ def configure(home: Path) -> None:
     os.environ.setdefault("LAKEHOUSE_PREFIX", "lakehouse-local")
     os.environ.setdefault("LAKEHOUSE_CONTRACTS", str(CONTRACTS))
     os.environ.setdefault("LAKEHOUSE_GLUE_POLL_SECONDS", "1")
-    # dag.test() has no triggerer beside it.
-    os.environ.setdefault("LAKEHOUSE_GLUE_DEFERRABLE", "false")
     # Credentials and endpoints come from the environment, which the hook is to ask at once.
     os.environ.setdefault("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
 
 
-def run_dag(name: str, conf: dict[str, object]) -> int:
+def run_dag(name: str, conf: dict[str, object], date: datetime) -> int:
     """Run one DAG by ``dag.test()``, and print how each task ended when it does."""
     from airflow.dag_processing.dagbag import BundleDagBag
 
@@ -67,7 +68,7 @@ def run_dag(name: str, conf: dict[str, object]) -> int:
         print(f"no DAG {name!r}; expected one of {', '.join(sorted(bag.dags)) or 'none'}")
         return 1
     failed = _watch(dag)
-    run = dag.test(run_conf=conf)
+    run = dag.test(run_conf=conf, logical_date=date)
     ended = {i.task_id: str(i.state) for i in run.get_task_instances()}
     for task, why in failed.items():
         print(f"DAG {name} failed in {task}: {why}")
@@ -78,27 +79,41 @@ def run_dag(name: str, conf: dict[str, object]) -> int:
     return 1 if unheard else 0
 
 
+def _date(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
 def _watch(dag: DAG) -> dict[str, str]:
     """Print every task as it ends; by and by the reasons of those that fail, by task."""
+    from airflow.listeners import hookimpl
+    from airflow.sdk.listener import get_listener_manager
+
     # Airflow has put the folder of DAGs on the path.
-    from lakehouse_dags.deployment import last_words  # type: ignore[import-not-found]
+    from lakehouse_dags.alerts import last_words  # type: ignore[import-not-found]
 
     failed: dict[str, str] = {}
 
-    def ended(state: str, context: Any) -> None:
-        instance = context["ti"]
+    def ended(state: str, instance: Any, said: str = "") -> None:
         seconds = (datetime.now(UTC) - instance.start_date).total_seconds()
-        said = instance.xcom_pull(task_ids=instance.task_id, key="report") or ""
-        if state == "failed":
-            said = failed[instance.task_id] = " ".join(last_words(context).split())
+        said = said or instance.xcom_pull(task_ids=instance.task_id, key="report") or ""
         print(f"{instance.task_id}: {state} in {seconds:.1f} s {said}".rstrip(), flush=True)
 
+    class Failures:
+        """Hears of failures with their errors, which callbacks under ``dag.test()`` do not get."""
+
+        @hookimpl  # type: ignore[untyped-decorator]
+        def on_task_instance_failed(self, task_instance: Any, error: BaseException | None) -> None:
+            context = {"ti": task_instance, "task": task_instance.task, "exception": error}
+            said = failed[task_instance.task_id] = " ".join(last_words(context).split())
+            ended("failed", task_instance, said)
+
+    get_listener_manager().add_listener(Failures())
     for task in dag.tasks:
         # Somebody watches: what is wrong shall show at once, not after minutes of retries.
         task.retries = 0
-        task.on_success_callback = [lambda context: ended("success", context)]
-        task.on_skipped_callback = [lambda context: ended("skipped", context)]
-        task.on_failure_callback = [lambda context: ended("failed", context)]
+        task.on_success_callback = [lambda context: ended("success", context["ti"])]
+        task.on_skipped_callback = [lambda context: ended("skipped", context["ti"])]
+        task.on_failure_callback = []
     return failed
 
 

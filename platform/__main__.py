@@ -18,6 +18,7 @@ from estate.catalog import Catalog
 from estate.config import parse_config
 from estate.cost import Cost
 from estate.failures import Failures
+from estate.governance import Governance
 from estate.jobs import Jobs
 from estate.keys import Keys
 from estate.lake import Lake
@@ -50,6 +51,7 @@ def build() -> None:
     Streams(config, streams, keys["inbound"])
     Registry(config, streams)
     Catalog(config)
+    Governance(config, tuple(contracts))
     artifacts = Artifacts(release, lake["artifacts"])
     access = Access(config, account, keys, streams)
     jobs = Jobs(

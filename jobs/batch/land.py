@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from lakehouse.contracts.model import Contract
 from lakehouse.ingestion.ingest import land, on_spark
 from lakehouse.jobargs import JobArgs
+from lakehouse.lineage.emitter import emitting
 from lakehouse.runner import each_dataset, run_job
 from lakehouse.spark import session
 
@@ -13,13 +17,13 @@ def main() -> None:
     args = JobArgs.parse()
     spark = session("land")
     contracts = args.contracts.select(args.datasets, "files", "pull")
-    each_dataset(
-        "land",
-        contracts,
-        lambda contract: {
-            "loads": [p.load for p in land(args.aws, contract, on_spark(spark, args.aws, contract))]
-        },
-    )
+
+    def step(contract: Contract) -> Mapping[str, object]:
+        landed = land(args.aws, contract, on_spark(spark, args.aws, contract))
+        return {"loads": [plan.load for plan in landed]}
+
+    with emitting(args) as emitter:
+        each_dataset("land", contracts, emitter.observed("land", step))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,9 @@ class JobArgs(msgspec.Struct, frozen=True):
 
     ``datasets`` is empty for all; ``accept_loss`` names those that go on over records which their
     stream lost; ``release`` is the code's name, empty where nobody said it; ``marts`` maps a mart's
-    name to its SELECT, from the ``marts`` folder beside the contracts, else from the repository's.
+    name to its SELECT, from the ``marts`` folder beside the contracts, else from the repository's;
+    ``full`` makes marts anew as a whole, whatever has changed; ``openlineage`` is where lineage
+    events go, empty for nowhere.
     """
 
     aws: Aws
@@ -46,6 +48,8 @@ class JobArgs(msgspec.Struct, frozen=True):
     publish: Approved | None = None
     by: str = ""
     reason: str = ""
+    full: bool = False
+    openlineage: str = ""
 
     @classmethod
     def parse(cls, argv: Sequence[str] | None = None) -> JobArgs:
@@ -65,6 +69,8 @@ class JobArgs(msgspec.Struct, frozen=True):
         parser.add_argument("--publish", default="")
         parser.add_argument("--by", default="")
         parser.add_argument("--reason", default="")
+        parser.add_argument("--full", default="false", choices=["true", "false"])
+        parser.add_argument("--openlineage-url", default="")
         parser.add_argument("--JOB_RUN_ID", default="by_hand")
         known, _ = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
         aws = Aws.from_env(known.prefix)
@@ -84,6 +90,8 @@ class JobArgs(msgspec.Struct, frozen=True):
             publish=_approved(known.publish),
             by=known.by,
             reason=known.reason,
+            full=known.full == "true",
+            openlineage=known.openlineage_url,
         )
 
     def streams(self) -> list[Contract]:

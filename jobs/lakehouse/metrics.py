@@ -1,4 +1,4 @@
-"""What operations see of ingestion in CloudWatch: one datum a figure, by dataset.
+"""What operations see in CloudWatch: one datum a figure, by dataset.
 
 Metrics stand in the namespace ``Lakehouse``. They are sent by a thread of their own and never stop
 a load; what cannot be sent is said in the log, which has every figure too.
@@ -41,6 +41,13 @@ class Metrics:
             ]
         )
 
+    def promotion(self, dataset: str, *, published: bool, held: bool) -> None:
+        """Say that a dataset was published, which is what its freshness is told by, or is held."""
+        data = [_datum(dataset, "Held", int(held), "None")]
+        if published:
+            data.append(_datum(dataset, "Published", 1, "Count"))
+        self._send(data)
+
     def close(self) -> None:
         """Send what is left."""
         self._sender.shutdown(wait=True)
@@ -59,7 +66,17 @@ class Metrics:
 
 
 def load_data(report: LoadReport) -> list[dict[str, Any]]:
-    """The figures of a load as CloudWatch takes them; lag by dataset and by shard."""
+    """The figures of a load as CloudWatch takes them; lag by dataset and by shard.
+
+    Of a replay its seconds alone: it brings no deliveries and reads no shard.
+    """
+    seconds = [
+        _datum(report.dataset, "StageSeconds", report.stage_seconds, "Seconds"),
+        _datum(report.dataset, "PublishSeconds", report.publish_seconds, "Seconds"),
+        _datum(report.dataset, "LoadSeconds", report.seconds, "Seconds"),
+    ]
+    if report.replay:
+        return seconds
     rejects = sum(report.rejected.values())
     dataset = report.dataset
     return [
@@ -67,9 +84,7 @@ def load_data(report: LoadReport) -> list[dict[str, Any]]:
         _datum(dataset, "Rejects", rejects, "Count"),
         _datum(dataset, "Bytes", report.payload_bytes, "Bytes"),
         _datum(dataset, "Lag", max(report.behind_ms.values(), default=0), "Milliseconds"),
-        _datum(dataset, "StageSeconds", report.stage_seconds, "Seconds"),
-        _datum(dataset, "PublishSeconds", report.publish_seconds, "Seconds"),
-        _datum(dataset, "LoadSeconds", report.seconds, "Seconds"),
+        *seconds,
         *(
             _datum(dataset, "ShardLag", lag, "Milliseconds", Shard=shard)
             for shard, lag in sorted(report.behind_ms.items())

@@ -88,6 +88,17 @@ BRONZE_COLUMNS: Final[tuple[tuple[str, IcebergType, str], ...]] = (
 )
 """The platform's own columns of bronze: name, type, comment."""
 
+# Iceberg has a metadata column ``_deleted``, so no column may be named so.
+_TOMBSTONE = ("_tombstone", BooleanType(), "whether the key is no more; then only the key is set")
+_SEEN_FROM = ("_seen_from", TimestamptzType(), "earliest time of the deliveries it stands for")
+_SEEN_TO = ("_seen_to", TimestamptzType(), "latest time of the deliveries it stands for")
+_HISTORY: Final[tuple[tuple[str, IcebergType, str], ...]] = (
+    ("_valid_from", TimestamptzType(), "when the key came to be so"),
+    ("_valid_to", TimestamptzType(), "when it ceased to be so; null while it lasts"),
+    ("_current", BooleanType(), "whether it lasts and is no tombstone"),
+    _SEEN_TO,
+)
+
 _METADATA = {
     "format-version": "2",
     "write.metadata.delete-after-commit.enabled": "true",
@@ -110,13 +121,33 @@ _TRANSFORMS: Final[dict[str, Transform]] = {  # type: ignore[type-arg]  # generi
 }
 
 
+def is_chained(contract: Contract) -> bool:
+    """Whether deliveries of a key are compared only within a bound of event time."""
+    return contract.deduplicate.within_days is not None and contract.event_time is not None
+
+
+def own_columns(contract: Contract, layer: Layer) -> tuple[tuple[str, IcebergType, str], ...]:
+    """The platform's own columns of a contract's table in a layer: name, type, comment."""
+    if layer == "gold":
+        return ()
+    if layer == "bronze":
+        return BRONZE_COLUMNS
+    rule = contract.deduplicate
+    return (
+        *SILVER_COLUMNS,
+        *([_TOMBSTONE] if rule.deletes is not None else []),
+        *([_SEEN_FROM, _SEEN_TO] if is_chained(contract) else []),
+        *(_HISTORY if rule.history else []),
+    )
+
+
 def iceberg_schema(contract: Contract, layer: Layer) -> Schema:
     """The columns of a contract's table in a layer, in order, all nullable.
 
     Whether a value may be absent is a rule of the contract, checked row by row; a column that
     cannot be null could not hold a reject.
     """
-    own = {"bronze": BRONZE_COLUMNS, "silver": SILVER_COLUMNS, "gold": ()}[layer]
+    own = own_columns(contract, layer)
     columns = [(f.name, ICEBERG_TYPES[f.type], f.description) for f in contract.fields]
     return Schema(
         *(

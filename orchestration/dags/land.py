@@ -1,23 +1,29 @@
-"""Lands what has arrived as files. A sweep: what to land is the listing less the ledger."""
+"""Lands what has arrived as files or was pulled, when something was and every quarter of an hour.
+
+A sweep: what to land is the listing less the ledger, so a run too many is cheap. The only DAG that
+starts the job ``land``, of which one run may be under way.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
 from lakehouse_dags.datasets import owners, read_datasets
 from lakehouse_dags.deployment import DEFAULTS, glue_job
 
-files = read_datasets("files")
+landed = read_datasets("files", "pull")
+pulled = [Asset(f"landing.{dataset.name}") for dataset in landed if dataset.source == "pull"]
+sweep = CronTriggerTimetable("*/15 * * * *", timezone="UTC")
 
 with DAG(
     "land",
     doc_md=__doc__,
-    schedule="*/15 * * * *",
+    schedule=AssetOrTimeSchedule(timetable=sweep, assets=AssetAny(*pulled)) if pulled else sweep,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={**DEFAULTS, "owner": owners(files)},
+    default_args={**DEFAULTS, "owner": owners(landed)},
     tags=["bronze"],
 ):
-    glue_job("land", "land", [dataset.name for dataset in files])
+    glue_job("land", "land")

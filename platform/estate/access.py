@@ -38,7 +38,8 @@ class Access(pulumi.ComponentResource):
         super().__init__("lakehouse:estate:Access", "access")
         self._config, self._account, self._keys = config, account, keys
         needs = config.jobs.python_requirements is not None
-        self.groups = stream_groups(streams)
+        streamed = tuple(streams)
+        self.groups = stream_groups(streamed)
         rules: dict[str, Rules] = {
             f"ingest-{group}": _ingest(f"ingest-{group}", members, environment=needs)
             for group, members in self.groups.items()
@@ -46,6 +47,8 @@ class Access(pulumi.ComponentResource):
             "land": lambda a, k: policies.land(a, k, "land", environment=needs),
             "promote": lambda a, k: policies.promote(a, k, "promote", environment=needs),
             "marts": lambda a, k: policies.marts(a, k, "marts", environment=needs),
+            "operate": lambda a, k: policies.operate(a, k, "operate", streamed, environment=needs),
+            "maintain": lambda a, k: policies.maintain(a, k, "maintain", environment=needs),
         }
         self.jobs = {
             job: self._role(job, ["glue"], _networked(rule) if config.network else rule)

@@ -180,6 +180,9 @@ class JobsConfig(_Part):
     land: BatchConfig = BatchConfig()
     promote: BatchConfig = BatchConfig()
     marts: BatchConfig = BatchConfig()
+    operate: BatchConfig = BatchConfig(timeout_minutes=480)
+    """Replays and rebuilds, which read as much of bronze as they are told to."""
+    maintain: BatchConfig = BatchConfig(timeout_minutes=240)
 
 
 class AnalyticsConfig(_Part):

@@ -58,7 +58,9 @@ def objects(
     put = ["s3:PutObject", "s3:AbortMultipartUpload"] if write else []
     end = ["s3:DeleteObject"] if delete else []
     listing = ["s3:ListBucket", *(["s3:ListBucketVersions"] if versions else [])]
-    condition = {"StringLike": {"s3:prefix": list(keys)}} if keys else None
+    # A get of an absent key has no prefix; without the right to list it is answered "denied" where
+    # "no such key" is meant, which ledger and claims rely on.
+    condition = {"StringLikeIfExists": {"s3:prefix": list(keys)}} if keys else None
     return [
         allow(f"{name}Objects", get + put + end, [f"{bucket}/{key}" for key in keys or ("*",)]),
         allow(f"{name}List", listing, [bucket], condition),

@@ -1,4 +1,4 @@
-"""The Glue jobs: one that ingests for every group of streams, and land, promote, marts."""
+"""The Glue jobs: one that ingests for every group of streams, and the batch jobs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Jobs(pulumi.ComponentResource):
             self._job(
                 f"ingest-{group}",
                 "ingest",
-                {"--group": group, "--release": release.name, **_once(config.jobs.ingest)},
+                {"--group": group, **_once(config.jobs.ingest)},
                 **_ingest_shape(config.jobs.ingest),
             )
         for name, shape in _batch(config.jobs).items():
@@ -94,6 +94,7 @@ def job_arguments(prefix: str, job: str, release: Release) -> dict[str, str]:
     return {
         "--prefix": prefix,
         "--contracts": f"{artifacts}/{release.contracts}",
+        "--release": release.name,
         "--extra-py-files": f"{artifacts}/{release.library}",
         # Glue has one --conf; further ones stand inside its value.
         "--conf": " --conf ".join(f"{k}={v}" for k, v in catalog_conf(prefix).items()),
@@ -133,7 +134,13 @@ def _ingest_shape(config: IngestConfig) -> dict[str, Any]:
 
 
 def _batch(config: JobsConfig) -> dict[str, BatchConfig]:
-    return {"land": config.land, "promote": config.promote, "marts": config.marts}
+    return {
+        "land": config.land,
+        "promote": config.promote,
+        "marts": config.marts,
+        "operate": config.operate,
+        "maintain": config.maintain,
+    }
 
 
 def _batch_shape(config: BatchConfig) -> dict[str, Any]:

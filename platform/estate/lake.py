@@ -16,7 +16,7 @@ from lakehouse.naming import BucketPurpose
 
 _IMMUTABLE: Final[dict[BucketPurpose, tuple[str, ...]]] = {
     "ledger": ("*",),
-    "verdicts": ("*",),
+    "verdicts": ("dataset=*", "approvals/*"),
 }
 """Keys that are only ever written once: a put that may overwrite is refused."""
 

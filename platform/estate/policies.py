@@ -12,6 +12,7 @@ from estate.account import Account
 from estate.grants import Statement, allow, job_basics, objects, tables, use_keys
 from estate.keys import KeyName
 from lakehouse.contracts.model import Contract
+from lakehouse.naming import LAYERS
 
 KeyArns = Mapping[KeyName, str]
 
@@ -21,24 +22,10 @@ def ingest(
 ) -> list[Statement]:
     """A group's streams into the bronze tables of its own datasets."""
     datasets = [contract.dataset for contract in group]
-    framed = any(c.format.type == "avro" and c.format.schema is None for c in group)
-    roles = {contract.stream.role for contract in group if contract.stream.role}
     own = [f"{dataset}/*" for dataset in datasets]
     return [
         *job_basics(account, job, environment=environment),
-        allow(
-            "Streams",
-            [
-                "kinesis:DescribeStreamSummary",
-                "kinesis:GetRecords",
-                "kinesis:GetShardIterator",
-                "kinesis:ListShards",
-            ],
-            [c.stream.arn or account.stream(c.dataset) for c in group],
-        ),
-        # A writer schema is asked for by its version alone, for which IAM knows no resource.
-        *([allow("Schemas", ["glue:GetSchemaVersion"], ["*"])] if framed else []),
-        *([allow("OtherAccounts", ["sts:AssumeRole"], sorted(roles))] if roles else []),
+        *_reading(group, *(account.stream(c.dataset) for c in group if not c.stream.arn)),
         *objects(account, "ledger", *own, write=True),
         # A losing attempt removes the files that it wrote.
         *objects(account, "bronze", *own, write=True, delete=True),
@@ -67,7 +54,7 @@ def promote(account: Account, keys: KeyArns, job: str, *, environment: bool) -> 
         tables(account, "bronze"),
         *objects(account, "silver", write=True, delete=True),
         tables(account, "silver", write=True),
-        *objects(account, "verdicts", write=True),
+        *_verdicts(account, "dataset=*", "approvals/*", "reports/*"),
         *use_keys(keys, read=["bronze"], write=["silver", "operations"]),
     ]
 
@@ -80,8 +67,44 @@ def marts(account: Account, keys: KeyArns, job: str, *, environment: bool) -> li
         tables(account, "silver"),
         *objects(account, "gold", write=True, delete=True),
         tables(account, "gold", write=True),
-        *objects(account, "verdicts", write=True),
+        *_verdicts(account, "dataset=*", "approvals/*", "reports/*"),
         *use_keys(keys, read=["silver"], write=["gold", "operations"]),
+    ]
+
+
+def operate(
+    account: Account, keys: KeyArns, job: str, streams: Sequence[Contract], *, environment: bool
+) -> list[Statement]:
+    """What a person decides on: replays rejects into bronze, rebuilds silver and gold.
+
+    A replay carries out the load that it finds unfinished, so it may read what loads read.
+    """
+    return [
+        *job_basics(account, job, environment=environment),
+        *_reading(streams, account.stream("*")),
+        *objects(account, "landing", versions=True),
+        *objects(account, "ledger", write=True),
+        *(s for layer in LAYERS for s in objects(account, layer, write=True, delete=True)),
+        *(tables(account, layer, write=True) for layer in LAYERS),
+        *_verdicts(account, "dataset=*", "operations/*"),
+        *use_keys(keys, read=["inbound"], write=[*LAYERS, "operations"]),
+    ]
+
+
+def maintain(account: Account, keys: KeyArns, job: str, *, environment: bool) -> list[Statement]:
+    """Rewrites files of every layer and removes those that nothing needs; makes no table."""
+    return [
+        *job_basics(account, job, environment=environment),
+        *objects(account, "ledger"),
+        *(s for layer in LAYERS for s in objects(account, layer, write=True, delete=True)),
+        *(tables(account, layer) for layer in LAYERS),
+        allow(
+            "Rewritten",
+            ["glue:UpdateTable"],
+            [arn for layer in LAYERS for arn in account.tables(layer)],
+        ),
+        *_verdicts(account, "operations/*"),
+        *use_keys(keys, write=[*LAYERS, "operations"]),
     ]
 
 
@@ -243,6 +266,38 @@ def flow_logs(group: str) -> list[Statement]:
             ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
             [f"{group}:*"],
         )
+    ]
+
+
+def _reading(group: Sequence[Contract], *own: str) -> list[Statement]:
+    """Rights on what the loads of streams read: ``own`` and those of other accounts."""
+    framed = any(c.format.type == "avro" and c.format.schema is None for c in group)
+    roles = {contract.stream.role for contract in group if contract.stream.role}
+    return [
+        allow(
+            "Streams",
+            [
+                "kinesis:DescribeStreamSummary",
+                "kinesis:GetRecords",
+                "kinesis:GetShardIterator",
+                "kinesis:ListShards",
+            ],
+            [*own, *(c.stream.arn for c in group if c.stream.arn)],
+        ),
+        # A writer schema is asked for by its version alone, for which IAM knows no resource.
+        *([allow("Schemas", ["glue:GetSchemaVersion"], ["*"])] if framed else []),
+        *([allow("OtherAccounts", ["sts:AssumeRole"], sorted(roles))] if roles else []),
+    ]
+
+
+def _verdicts(account: Account, *keys: str) -> list[Statement]:
+    """Reads all verdicts, puts objects of some keys, and claims tables for the time of a run."""
+    bucket = account.bucket("verdicts")
+    put = ["s3:PutObject", "s3:AbortMultipartUpload"]
+    return [
+        *objects(account, "verdicts"),
+        allow("VerdictsPut", put, [f"{bucket}/{key}" for key in (*keys, "runs/*")]),
+        allow("VerdictsRelease", ["s3:DeleteObject"], [f"{bucket}/runs/*"]),
     ]
 
 

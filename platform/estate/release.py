@@ -23,6 +23,8 @@ SCRIPTS: Final[dict[str, str]] = {
     "land": "jobs/batch/land.py",
     "promote": "jobs/batch/promote.py",
     "marts": "jobs/batch/marts.py",
+    "operate": "jobs/batch/operate.py",
+    "maintain": "jobs/batch/maintain.py",
 }
 """Entry point of each kind of job."""
 

@@ -155,12 +155,18 @@ def _rewrite_all(node: exp.Expression) -> exp.Expression:
     return node.copy().transform(_rewrite)
 
 
-def _rewrite(node: exp.Expression) -> exp.Expression:
+def _rewrite(node: exp.Expression) -> exp.Expression:  # noqa: PLR0911  # one return a form
     """What sqlglot leaves as it is although DuckDB calls it otherwise."""
     if isinstance(node, exp.DateDiff):
         # Athena counts whole units, DuckDB's date_diff the boundaries between them.
         unit = exp.Literal.string(node.text("unit").lower() or "day")
         return exp.Anonymous(this="date_sub", expressions=[unit, node.expression, node.this])
+    if isinstance(node, exp.CountIf):
+        # Over nulls alone Athena counts 0, DuckDB's count_if gives null.
+        counted = exp.Case(ifs=[exp.If(this=node.this, true=exp.Literal.number(1))])
+        return exp.Count(this=counted)
+    if isinstance(node, exp.Unnest) and (entries := _map_entries(node)) is not None:
+        return entries
     if isinstance(node, exp.ParseDatetime):
         pattern = exp.Literal.string(strftime_pattern(node.text("format")))
         return exp.Anonymous(this="strptime", expressions=[node.this, pattern])
@@ -172,6 +178,28 @@ def _rewrite(node: exp.Expression) -> exp.Expression:
         if name == "at_timezone" and len(arguments) == 2:
             return exp.Paren(this=exp.AtTimeZone(this=arguments[0], zone=arguments[1]))
     return node
+
+
+def _map_entries(node: exp.Unnest) -> exp.Expression | None:
+    """``UNNEST(m) AS t(k, v)``, which only a map can be meant by, in DuckDB's words."""
+    alias = node.args.get("alias")
+    if alias is None or node.args.get("offset") or len(node.expressions) != 1:
+        return None
+    if len(alias.columns) != 2:
+        return None
+    (entries,) = node.expressions
+    sides = [
+        exp.alias_(
+            exp.Anonymous(
+                this="unnest",
+                expressions=[exp.Anonymous(this=side, expressions=[entries.copy()])],
+            ),
+            column.name,
+            quoted=True,
+        )
+        for side, column in zip(("map_keys", "map_values"), alias.columns, strict=True)
+    ]
+    return exp.Lateral(this=exp.Subquery(this=exp.Select(expressions=sides)), alias=alias.copy())
 
 
 def strftime_pattern(joda: str) -> str:

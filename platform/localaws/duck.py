@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from importlib.util import find_spec
 from pathlib import Path
@@ -158,26 +159,70 @@ def _view_sql(table: dict[str, Any]) -> str:
 
 
 def _files(connection: duckdb.DuckDBPyConnection, table: dict[str, Any]) -> str:
-    """A table over plain files, JSON or Parquet, with Hive's partition folders."""
+    """A table over plain files, JSON or Parquet, in Hive's partition folders or projected ones."""
     storage = table["StorageDescriptor"]
     library = storage.get("SerdeInfo", {}).get("SerializationLibrary", "").lower()
     columns = {c["Name"]: duckdb_type(c["Type"]) for c in storage["Columns"]}
     partitions = {key["Name"]: duckdb_type(key["Type"]) for key in table.get("PartitionKeys", [])}
-    pattern = literal(storage["Location"].rstrip("/") + "/**")
     if "json" not in library and "parquet" not in library:
         raise InputError(
             f"{table['Name']}: the local Athena reads Iceberg, JSON and Parquet tables, not "
             f"{library or 'a table without a serialization library'}"
         )
-    names = ", ".join(quoted(name) for name in (*columns, *partitions))
-    if not connection.execute(_select("file", f"glob({pattern}) LIMIT 1")).fetchone():
-        empty = (f"NULL::{kind} AS {quoted(name)}" for name, kind in (columns | partitions).items())
-        return f"SELECT {', '.join(empty)} WHERE false"
-    hive = ""
-    if partitions:
-        inner = ", ".join(f"{quoted(name)}: {kind}" for name, kind in partitions.items())
-        hive = f", hive_partitioning = true, hive_types = {{{inner}}}"
+    empty = [f"NULL::{kind} AS {quoted(name)}" for name, kind in (columns | partitions).items()]
+    reads = [f"SELECT {', '.join(empty)} WHERE false"]
+    if table.get("Parameters", {}).get("projection.enabled") == "true":
+        for values, location in projected(table):
+            if found := _found(connection, location):
+                own = [quoted(name) for name in columns]
+                own += [f"{literal(values[n])}::{k} AS {quoted(n)}" for n, k in partitions.items()]
+                reads.append(_select(", ".join(own), _reader(library, columns, found)))
+    elif found := _found(connection, storage["Location"]):
+        hive = ""
+        if partitions:
+            inner = ", ".join(f"{quoted(name)}: {kind}" for name, kind in partitions.items())
+            hive = f", hive_partitioning = true, hive_types = {{{inner}}}"
+        names = ", ".join(quoted(name) for name in (*columns, *partitions))
+        reads.append(_select(names, _reader(library, columns, found, hive)))
+    return " UNION ALL ".join(reads)
+
+
+def projected(table: dict[str, Any]) -> list[tuple[dict[str, str], str]]:
+    """Each partition that partition projection makes up, and where its files are.
+
+    InputError for a projection other than of type ``enum``.
+    """
+    parameters = table["Parameters"]
+    choices: dict[str, list[str]] = {}
+    for key in (key["Name"] for key in table["PartitionKeys"]):
+        kind = parameters.get(f"projection.{key}.type")
+        if kind != "enum":
+            raise InputError(
+                f"{table['Name']}: the local Athena projects partitions of type enum, not {kind}"
+            )
+        choices[key] = str(parameters[f"projection.{key}.values"]).split(",")
+    folders = "/".join(f"{key}=${{{key}}}" for key in choices)
+    location = str(table["StorageDescriptor"]["Location"]).rstrip("/")
+    template = parameters.get("storage.location.template", f"{location}/{folders}/")
+    found = []
+    for values in itertools.product(*choices.values()):
+        partition = dict(zip(choices, values, strict=True))
+        place = template
+        for key, value in partition.items():
+            place = place.replace(f"${{{key}}}", value)
+        found.append((partition, place))
+    return found
+
+
+def _found(connection: duckdb.DuckDBPyConnection, location: str) -> list[str]:
+    pattern = literal(location.rstrip("/") + "/**")
+    rows = connection.execute(_select("file", f"glob({pattern}) ORDER BY file")).fetchall()
+    return [str(file) for (file,) in rows]
+
+
+def _reader(library: str, columns: dict[str, str], files: list[str], hive: str = "") -> str:
+    listed = f"[{', '.join(map(literal, files))}]"
     if "parquet" in library:
-        return _select(names, f"read_parquet({pattern}{hive})")
+        return f"read_parquet({listed}{hive})"
     inner = ", ".join(f"{quoted(name)}: {literal(kind)}" for name, kind in columns.items())
-    return _select(names, f"read_json({pattern}, columns = {{{inner}}}{hive})")
+    return f"read_json({listed}, columns = {{{inner}}}{hive})"

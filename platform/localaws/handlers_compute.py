@@ -1,11 +1,17 @@
-"""Handlers of roles, the catalog's databases, Glue jobs and Athena workgroups."""
+"""Handlers of roles, the catalog's databases and tables, Glue jobs and Athena workgroups."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from localaws.handlers import Endpoint, Made, found, handles
+
+_STORAGE: Final = {
+    "location": "Location",
+    "inputFormat": "InputFormat",
+    "outputFormat": "OutputFormat",
+}
 
 
 @handles("aws:iam/role:Role")
@@ -47,6 +53,39 @@ def database(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     else:
         glue.update_database(Name=name, DatabaseInput=wanted)
     return name, {}
+
+
+@handles("aws:glue/catalogTable:CatalogTable")
+def table(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
+    """A table over files, or a view."""
+    glue = endpoint.client("glue")
+    database, name, storage = inputs["databaseName"], inputs["name"], inputs["storageDescriptor"]
+    descriptor: dict[str, Any] = {"Columns": [_column(column) for column in storage["columns"]]}
+    for said, meant in _STORAGE.items():
+        if said in storage:
+            descriptor[meant] = storage[said]
+    if "serDeInfo" in storage:
+        library = storage["serDeInfo"]["serializationLibrary"]
+        descriptor["SerdeInfo"] = {"SerializationLibrary": library}
+    wanted = {
+        "Name": name,
+        "Description": inputs["description"],
+        "TableType": inputs["tableType"],
+        "Parameters": inputs["parameters"],
+        "PartitionKeys": [_column(key) for key in inputs.get("partitionKeys", [])],
+        "StorageDescriptor": descriptor,
+        "ViewOriginalText": inputs.get("viewOriginalText", ""),
+        "ViewExpandedText": inputs.get("viewExpandedText", ""),
+    }
+    known = found(
+        lambda: glue.get_table(DatabaseName=database, Name=name), "EntityNotFoundException"
+    )
+    (glue.update_table if known else glue.create_table)(DatabaseName=database, TableInput=wanted)
+    return f"{endpoint.account}:{database}:{name}", {}
+
+
+def _column(declared: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Name": declared["name"], "Type": declared["type"]}
 
 
 @handles("aws:glue/securityConfiguration:SecurityConfiguration")

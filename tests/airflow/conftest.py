@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,22 +25,46 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")
-def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose database is made."""
     home = tmp_path_factory.mktemp("airflow")
-    local(home, {}, "prepare")
+    made = local(home, {}, "prepare")
+    assert made.returncode == 0, made.stderr
+    return home
+
+
+@pytest.fixture
+def airflow_home(prepared_home: Path, tmp_path: Path) -> Path:
+    """A home of the test's own, in which nothing has run."""
+    home = tmp_path / "airflow"
+    home.mkdir()
+    shutil.copyfile(prepared_home / "airflow.db", home / "airflow.db")
     return home
 
 
 def local(home: Path, env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """``orchestration/local.py`` as the demo calls it."""
+    return script(home, env, [str(ROOT / "orchestration" / "local.py")], *arguments)
+
+
+def answered(
+    home: Path, env: dict[str, str], answer: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """The same, with a person who gives an answer to whatever is asked."""
+    return script(home, env, [str(Path(__file__).with_name("answered.py")), answer], *arguments)
+
+
+def script(
+    home: Path, env: dict[str, str], command: list[str], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """A script in a process of its own, as Airflow reads its settings but once."""
     return subprocess.run(
-        [sys.executable, str(ROOT / "orchestration" / "local.py"), f"--home={home}", *arguments],
+        [sys.executable, *command, f"--home={home}", *arguments],
         env={**os.environ, **env},
         capture_output=True,
         text=True,
         check=False,
-        timeout=150,
+        timeout=200,
     )
 
 

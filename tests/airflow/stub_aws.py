@@ -1,4 +1,4 @@
-"""A stub of the few calls of Glue and S3 that the DAGs make, over HTTP."""
+"""A stub of the few calls of Glue, S3 and SNS that the DAGs make, over HTTP."""
 
 from __future__ import annotations
 
@@ -12,16 +12,26 @@ from xml.sax.saxutils import escape
 LATER = "2100-01-01T00:00:00.000Z"
 """When objects were written: after any run began."""
 
+_PUBLISHED = (
+    b'<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishResult>'
+    b"<MessageId>1</MessageId></PublishResult></PublishResponse>"
+)
+
 
 class StubAws:
     """Jobs that end in the states they are given, and one flat map of objects."""
 
     def __init__(self, states: dict[str, str]) -> None:
         self.states = states
+        self.errors: dict[str, str] = {}
+        self.broken: set[str] = set()
         self.started: list[dict[str, Any]] = []
         self.calls: list[str] = []
         self.objects: dict[str, bytes] = {}
+        self.metadata: dict[str, dict[str, str]] = {}
         self.puts: list[str] = []
+        self.removed: list[str] = []
+        self.told: list[dict[str, str]] = []
         self.read: list[str] = []
         self.written: dict[str, str] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -58,7 +68,8 @@ class StubAws:
         assert call == "GetJobRun", f"the DAGs may not call {call}"
         state = self.states[request["JobName"]]
         run = {"Id": request["RunId"], "JobName": request["JobName"], "JobRunState": state}
-        return {"JobRun": run | ({"ErrorMessage": "error: no"} if state == "FAILED" else {})}
+        error = self.errors.get(request["JobName"], "error: no")
+        return {"JobRun": run | ({"ErrorMessage": error} if state == "FAILED" else {})}
 
 
 def _handler(stub: StubAws) -> type[BaseHTTPRequestHandler]:
@@ -72,10 +83,10 @@ def _handler(stub: StubAws) -> type[BaseHTTPRequestHandler]:
                 answer = stub.glue(target.partition(".")[2], json.loads(body))
                 self._say(json.dumps(answer).encode(), "application/x-amz-json-1.1")
             else:
-                assert "delete" in urlsplit(self.path).query
-                for key in [k for k in stub.objects if f"<Key>{escape(k)}</Key>" in body.decode()]:
-                    del stub.objects[key]
-                self._say(b"<DeleteResult/>", "application/xml")
+                sent = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+                assert sent["Action"] == "Publish", f"the DAGs may not call {sent}"
+                stub.told.append(sent)
+                self._say(_PUBLISHED, "text/xml")
 
         def do_PUT(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -83,18 +94,38 @@ def _handler(stub: StubAws) -> type[BaseHTTPRequestHandler]:
                 size, _, rest = body.partition(b"\r\n")
                 body = rest[: int(size.partition(b";")[0], 16)]
             stub.objects[self._key()] = body
+            stub.metadata[self._key()] = {
+                name: value
+                for name, value in self.headers.items()
+                if name.lower().startswith("x-amz-meta-")
+            }
             stub.puts.append(self._key())
-            self._say(b"", "text/plain")
+            self.send_response(200)
+            self.send_header("ETag", '"stub"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_DELETE(self) -> None:
+            stub.objects.pop(self._key(), None)
+            stub.removed.append(self._key())
+            self.send_response(204)
+            self.end_headers()
 
         def do_HEAD(self) -> None:
             self.send_response(200 if self._key() in stub.objects else 404)
             self.send_header("Content-Length", str(len(stub.objects.get(self._key(), b""))))
+            self.send_header("ETag", '"stub"')
+            for name, value in stub.metadata.get(self._key(), {}).items():
+                self.send_header(name, value)
             self.end_headers()
 
         def do_GET(self) -> None:
             query = parse_qs(urlsplit(self.path).query)
             if "list-type" not in query:
                 stub.read.append(self._key())
+                if self._key() in stub.broken or self._key() not in stub.objects:
+                    self._refuse(403 if self._key() in stub.broken else 404)
+                    return
                 self._say(stub.objects[self._key()], "application/json")
                 return
             prefix = query.get("prefix", [""])[0]
@@ -109,6 +140,11 @@ def _handler(stub: StubAws) -> type[BaseHTTPRequestHandler]:
 
         def _key(self) -> str:
             return unquote(urlsplit(self.path).path).split("/", 2)[2]
+
+        def _refuse(self, status: int) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def _say(self, body: bytes, kind: str) -> None:
             self.send_response(200)

@@ -1,151 +1,261 @@
-"""Pulling pages: patience, retries, pages that replace themselves."""
+"""What a pull leaves in the landing zone, however often it is stopped and tried again."""
 
 from __future__ import annotations
 
+import copy
 import json
-import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import date
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import requests
 from airflow.sdk import Connection
-from lakehouse_dags.pulls import _address, months_before, pull_month
-from stub_aws import StubAws
+from hostile_api import Asked, HostileApi, Reply, numbered
+from lakehouse_dags.client import Api, ApiError
+from lakehouse_dags.pulls import Landing, Pulled, last_cursor, pull_period
+from lakehouse_dags.pullspec import Period, PullCursor, read_pull
+from memory_s3 import Killed, MemoryS3, etag
 
-
-class Api:
-    """A service of a given number of pages that refuses as often as it is told."""
-
-    def __init__(self) -> None:
-        self.pages = 3
-        self.refusals: list[int] = []
-        self.asked: list[int] = []
-        self.tokens: set[str | None] = set()
-        api = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                page = int(parse_qs(urlsplit(self.path).query)["page"][0])
-                api.asked.append(page)
-                api.tokens.add(self.headers.get("Authorization"))
-                status = api.refusals.pop(0) if api.refusals else 200
-                body = json.dumps({"observations": [{"n": page}], "pages": api.pages}).encode()
-                self.send_response(status)
-                if status == 429:
-                    self.send_header("Retry-After", "0")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """Nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+DAYS = [Period.of(date(2026, 3, day), "day") for day in range(1, 5)]
+PAGES = {"pagination": {"kind": "page", "pages": "meta.pages"}}
+SINCE = {"cursor": {"parameter": "since", "start": "0", "field": "n"}}
 
 
 @pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
-    made = Api()
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.05,))
-    thread.start()
-    url = f"http://:secret@127.0.0.1:{made.server.server_port}"
-    monkeypatch.setenv("AIRFLOW_CONN_WEATHER_API", url)
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join()
+def server() -> Iterator[HostileApi]:
+    with HostileApi(numbered(3)) as api:
+        yield api
 
 
-@pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubAws]:
-    with StubAws({}) as stub:
-        for name, value in stub.env.items():
-            monkeypatch.setenv(name, value)
-        yield stub
+def pull(
+    server: HostileApi,
+    s3: MemoryS3,
+    period: Period = DAYS[0],
+    manifest: str | None = None,
+    **more: Any,
+) -> Pulled:
+    given = Connection(conn_id="a", conn_type="http", host="127.0.0.1", port=server.port)
+    form = {"type": "json", "records": "records", "manifest": manifest}
+    spec, form_ = read_pull({"pull": {"connection": "a", "path": "/v1", **more}, "format": form})
+    with Api(given, max_bytes=1 << 20, sleep=lambda _: None) as api:
+        return pull_period(Landing(s3, "landing", "tides"), api, spec, form_, period)
 
 
-def pull() -> list[str]:
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-    return pull_month("weather", "2013-01", "landing", S3Hook())
+def page(number: int) -> str:
+    return f"tides/2026-03-01/page-{number:04d}.json"
 
 
-def test_every_page_becomes_an_object_as_it_came(api: Api, aws: StubAws) -> None:
-    keys = pull()
-    assert keys == [f"weather/2013-01/page-000{n}.json" for n in (1, 2, 3)]
-    assert sorted(aws.objects) == keys
-    assert json.loads(aws.objects[keys[1]]) == {"observations": [{"n": 2}], "pages": 3}
-    assert api.tokens == {"Bearer secret"}
+class Growing:
+    """An API of numbered records, given two at a time from ``since`` on."""
+
+    def __init__(self, server: HostileApi, newest: int) -> None:
+        self.newest = newest
+        server.answer = self.answer
+
+    def answer(self, asked: Asked) -> Reply:
+        first = float(asked.query.get("cursor", asked.query["since"])) + 1
+        numbers = list(range(int(first), self.newest + 1))
+        following = numbers[1] if len(numbers) > 2 else None
+        records = [{"n": number} for number in numbers[:2]]
+        return Reply({"records": records, "next_cursor": following})
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_a_refusal_is_waited_for(api: Api, aws: StubAws, status: int) -> None:
-    api.refusals = [200, status, status]
-    assert len(pull()) == 3
-    assert api.asked == [1, 2, 2, 2, 3]
-    assert len(aws.objects) == 3
+def test_every_page_becomes_an_object_as_it_came(server: HostileApi) -> None:
+    s3 = MemoryS3()
+    done = pull(server, s3, **PAGES)
+    assert list(s3.objects) == [page(1), page(2), page(3)]
+    assert json.loads(s3.bodies[page(2)]) == {"records": [{"n": 2}], "meta": {"pages": 3}}
+    assert str(done) == "2026-03-01: 3 pages, 3 new or changed, 0 removed"
 
 
-def test_a_wrong_answer_is_not_tried_again(api: Api, aws: StubAws) -> None:
-    api.refusals = [404]
-    with pytest.raises(requests.HTTPError, match="404"):
-        pull()
-    assert api.asked == [1]
-    assert aws.objects == {}
+def test_a_page_that_has_not_changed_is_not_written_again(server: HostileApi) -> None:
+    s3 = MemoryS3()
+    pull(server, s3, **PAGES)
+    s3.objects[page(2)] = (b"what the API gave before", {})
+    s3.changes.clear()
+    done = pull(server, s3, **PAGES)
+    assert s3.changes == [("put", page(2))]
+    assert (done.written, done.removed) == (1, 0)
 
 
-def test_a_retry_replaces_its_pages_and_takes_away_those_that_are_no_more(
-    api: Api, aws: StubAws
+def test_pages_that_are_no_more_are_taken_away_and_only_they(server: HostileApi) -> None:
+    s3 = MemoryS3()
+    s3.objects["tides/2026-03-010/page-0009.json"] = (b"another period", {})
+    pull(server, s3, **PAGES)
+    server.answer = numbered(1)
+    s3.changes.clear()
+    done = pull(server, s3, **PAGES)
+    # Page 1 says how many there are, so it has changed as well.
+    assert s3.changes == [("put", page(1)), ("delete", page(2)), ("delete", page(3))]
+    assert done.removed == 2
+    assert "tides/2026-03-010/page-0009.json" in s3.objects
+
+
+def test_the_manifest_is_the_last_thing_and_goes_before_anything_changes(
+    server: HostileApi,
 ) -> None:
-    aws.objects["weather/2013-02/page-0001.json"] = b"another month"
-    pull()
-    api.pages = 2
-    keys: Any = pull()
-    assert sorted(aws.objects) == [*keys, "weather/2013-02/page-0001.json"]
+    s3, manifest = MemoryS3(), "tides/2026-03-01/_set.json"
+    pull(server, s3, manifest="_set.json", **PAGES)
+    assert s3.changes[-1] == ("put", manifest)
+    first = json.loads(s3.bodies[manifest])
+    assert [entry["name"] for entry in first] == [f"page-000{n}.json" for n in (1, 2, 3)]
+    assert first[1]["size"] == len(s3.bodies[page(2)])
+    assert f'"{first[1]["etag"]}"' == etag(s3.bodies[page(2)])
+    s3.changes.clear()
+    pull(server, s3, manifest="_set.json", **PAGES)
+    assert s3.changes == []
+    server.answer = numbered(2)
+    pull(server, s3, manifest="_set.json", **PAGES)
+    assert s3.changes == [
+        ("delete", manifest), ("put", page(1)), ("put", page(2)), ("delete", page(3)),
+        ("put", manifest),
+    ]  # fmt: skip
+    # Of pages with the same names and other contents it is another one, too.
+    changed = json.loads(s3.bodies[manifest])
+    assert changed != first[:2]
 
 
-def test_a_page_that_has_not_changed_is_not_written_again(api: Api, aws: StubAws) -> None:
-    first, second, third = pull()
-    aws.objects[second] = b"what the API gave before"
-    aws.puts.clear()
-    assert pull() == [first, second, third]
-    assert aws.puts == [second]
-    assert api.asked == [1, 2, 3, 1, 2, 3]
+def test_an_incremental_pull_goes_on_where_the_newest_before_it_ended(server: HostileApi) -> None:
+    s3, api = MemoryS3(), Growing(server, newest=3)
+    more = {**SINCE, "pagination": {"kind": "cursor"}}
+    pull(server, s3, DAYS[0], **more)
+    assert json.loads(s3.bodies["_cursors/tides/2026-03-01.json"]) == {
+        "since": "0", "until": "3", "pages": 2,
+    }  # fmt: skip
+    api.newest = 12
+    pull(server, s3, DAYS[2], **more)
+    assert json.loads(s3.bodies["_cursors/tides/2026-03-03.json"])["since"] == "3"
+    assert numbers(s3) == list(range(1, 13))
+    # Pulled again, a period begins where it began, and the newer ones stay as they are.
+    pull(server, s3, DAYS[1], **more)
+    assert json.loads(s3.bodies["_cursors/tides/2026-03-02.json"])["since"] == "3"
+    assert json.loads(s3.bodies["_cursors/tides/2026-03-03.json"])["until"] == "12"
 
 
-def test_the_end_of_a_month_is_pulled_on_the_first_of_the_next() -> None:
-    assert months_before(datetime(2013, 2, 1, 0, 7, tzinfo=UTC)) == ["2013-01"]
-    assert months_before(datetime(2013, 1, 2, 0, 7, tzinfo=UTC)) == ["2012-12", "2013-01"]
-    assert months_before(datetime(2013, 2, 20, tzinfo=UTC)) == ["2013-02"]
+def numbers(s3: MemoryS3) -> list[int]:
+    found = [
+        record["n"]
+        for key, body in s3.bodies.items()
+        if key.startswith("tides/") and "page-" in key
+        for record in json.loads(body)["records"]
+    ]
+    return sorted(set(found))
+
+
+def test_a_period_pulled_again_begins_where_it_began(server: HostileApi) -> None:
+    s3, api = MemoryS3(), Growing(server, newest=3)
+    more = {**SINCE, "pagination": {"kind": "cursor"}}
+    for api.newest in (3, 8):
+        pull(server, s3, DAYS[1], **more)
+        kept = json.loads(s3.bodies["_cursors/tides/2026-03-02.json"])
+        assert (kept["since"], kept["until"]) == ("0", str(api.newest))
+        assert numbers(s3) == list(range(1, api.newest + 1))
+
+
+def test_nothing_new_leaves_the_cursor_where_it_is(server: HostileApi) -> None:
+    s3 = MemoryS3()
+    Growing(server, newest=3)
+    more = {**SINCE, "pagination": {"kind": "cursor"}}
+    pull(server, s3, DAYS[0], **more)
+    pull(server, s3, DAYS[1], **more)
+    assert json.loads(s3.bodies["_cursors/tides/2026-03-02.json"])["until"] == "3"
 
 
 @pytest.mark.parametrize(
-    ("connection", "address"),
+    ("records", "start", "until"),
     [
-        (
-            Connection(conn_id="c", conn_type="http", host="a.example", port=8080),
-            "http://a.example:8080",
-        ),
-        (Connection(conn_id="c", conn_type="https", host="a.example"), "https://a.example"),
-        (
-            Connection(conn_id="c", conn_type="http", schema="https", host="a.example"),
-            "https://a.example",
-        ),
+        ([{"n": "2026-01-05"}, {"n": "2026-01-03"}], "2026-01-01", "2026-01-05"),
+        ([{"n": "2025-01-05"}], "2026-01-01", "2026-01-01"),
+        ([{"n": 9}, {"n": 10}, {"n": None}, {}], "0", "10"),
+        ([{"n": 9}], "10", "10"),
+        ([{"n": 1.5}], "", "1.5"),
+        ([], "7", "7"),
     ],
 )
-def test_a_token_goes_out_by_https_where_the_connection_says_so(
-    connection: Connection, address: str
+def test_the_cursor_is_the_greatest_and_never_goes_back(
+    server: HostileApi, records: list[Any], start: str, until: str
 ) -> None:
-    assert _address(connection) == address
+    s3 = MemoryS3()
+    server.answer = lambda _: Reply({"records": records})
+    pull(server, s3, cursor={"parameter": "since", "start": start, "field": "n"})
+    assert json.loads(s3.bodies["_cursors/tides/2026-03-01.json"])["until"] == until
 
 
-def test_a_pull_without_an_address_says_where_to_add_it(aws: StubAws) -> None:
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+def test_a_cursor_of_two_types_is_refused_and_nothing_is_kept(server: HostileApi) -> None:
+    s3 = MemoryS3()
+    server.answer = lambda _: Reply({"records": [{"n": 1}, {"n": "x"}]})
+    with pytest.raises(ApiError, match="'n' of several types"):
+        pull(server, s3, **SINCE)
+    assert not [key for key in s3.objects if key.startswith("_cursors/")]
 
-    with pytest.raises(LookupError, match=r"'tides' says source: pull, but PULLS has only weather"):
-        pull_month("tides", "2013-01", "landing", S3Hook())
-    assert aws.objects == {}
+
+def test_the_cursor_may_be_said_by_the_answer(server: HostileApi) -> None:
+    s3 = MemoryS3()
+    server.answer = lambda _: Reply({"records": [], "meta": {"until": 77}})
+    pull(server, s3, cursor={"parameter": "since", "start": "0", "key": "meta.until"})
+    assert json.loads(s3.bodies["_cursors/tides/2026-03-01.json"])["until"] == "77"
+
+
+def test_a_cursor_that_cannot_be_read_is_told_with_its_key() -> None:
+    s3 = MemoryS3()
+    s3.objects["_cursors/tides/2026-03-01.json"] = (b"{}", {})
+    landing = Landing(s3, "landing", "tides")
+    with pytest.raises(ApiError, match=r"_cursors/tides/2026-03-01.json .* remove it"):
+        last_cursor(landing, PullCursor(parameter="s", start="0"), DAYS[1])
+
+
+@pytest.mark.parametrize("manifest", [None, "_set.json"])
+@pytest.mark.parametrize("before", [False, True], ids=["first", "again"])
+def test_a_pull_killed_at_any_step_and_tried_again_leaves_what_one_leaves(
+    server: HostileApi, manifest: str | None, before: bool
+) -> None:
+    earlier, api = MemoryS3(), Growing(server, newest=9)
+    more = {**SINCE, "pagination": {"kind": "cursor"}}
+    if before:
+        # The same day was pulled when it had other pages, and more of them.
+        pull(server, earlier, DAYS[0], **more)
+        pull(server, earlier, DAYS[1], manifest, **more)
+        for number in range(1, 7):
+            key = f"tides/2026-03-02/page-{number:04d}.json"
+            earlier.objects[key] = (b'{"records": []}', {})
+    api.newest = 14
+    clean = copy.deepcopy(earlier)
+    clean.calls = 0
+    pull(server, clean, DAYS[1], manifest, **more)
+    assert clean.calls >= 10
+    for step in range(clean.calls):
+        s3 = copy.deepcopy(earlier)
+        s3.calls_left = step
+        with pytest.raises(Killed):
+            pull(server, s3, DAYS[1], manifest, **more)
+        s3.calls_left = None
+        seen = s3.bodies
+        cursor = seen.get("_cursors/tides/2026-03-02.json")
+        if cursor != earlier.bodies.get("_cursors/tides/2026-03-02.json"):
+            # The cursor has moved, so all that it stands for is there.
+            assert {k: v for k, v in seen.items() if k in clean.bodies} == clean.bodies
+        listed = seen.get("tides/2026-03-02/_set.json")
+        if listed is not None and seen != earlier.bodies:
+            # So is all that a manifest lists, in one state.
+            names = [f"tides/2026-03-02/{entry['name']}" for entry in json.loads(listed)]
+            assert {n: seen[n] for n in names} == {n: clean.bodies[n] for n in names}
+        pull(server, s3, DAYS[1], manifest, **more)
+        assert s3.bodies == clean.bodies
+
+
+def test_a_day_that_was_never_finished_is_covered_by_the_next(server: HostileApi) -> None:
+    api = Growing(server, newest=4)
+    more = {**SINCE, "pagination": {"kind": "cursor"}}
+    whole = MemoryS3()
+    pull(server, whole, DAYS[0], **more)
+    calls = whole.calls
+    for step in range(calls):
+        api.newest = 4
+        s3 = MemoryS3()
+        s3.calls_left = step
+        with pytest.raises(Killed):
+            pull(server, s3, DAYS[0], **more)
+        s3.calls_left = None
+        api.newest = 9
+        pull(server, s3, DAYS[1], **more)
+        assert numbers(s3) == list(range(1, 10))

@@ -20,7 +20,7 @@ FAULTS = [
     Fault("killed before", "land", 1, 9),
     Fault("killed after", "promote", 1, 17),
     Fault("killed before", "marts", 1, 15),
-    Fault("killed after", "replay", 0, 12),
+    Fault("killed after", "replay", 0, 5),
     Fault("twin", "promote", 2, 1),
     Fault("twin unclaimed", "promote", 1, 1),
     Fault("outside commit", "promote", 3, 14),

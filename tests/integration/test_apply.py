@@ -109,7 +109,7 @@ def test_everything_that_is_declared_is_there(env: dict[str, str], outputs: dict
     assert found["streams"] == [f"{PREFIX}-flights"] == list(outputs["streams"].values())
     assert found["databases"] == {
         layer: f"s3://{naming.bucket(PREFIX, layer)}/" for layer in naming.LAYERS
-    }
+    } | {"governance": f"s3://{naming.bucket(PREFIX, 'verdicts')}/"}
     assert set(found["jobs"]) == set(outputs["jobs"].values())
     others = {f"{PREFIX}-airflow", f"{PREFIX}-supervisor"}
     assert set(found["policies"]) == {*outputs["jobs"].values()} | others

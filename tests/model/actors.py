@@ -6,13 +6,14 @@ from collections import defaultdict
 from typing import Final
 
 from model.choices import weighted
-from model.deployment import Deployment
+from model.deployment import CONTRACT, Deployment
 from model.lake import COMMIT_FAULTS, Row
 from model.scheduler import Actor
 
 from lakehouse.errors import DataLossError, TransientError
 from lakehouse.ingestion.ledger import Claim, Plan
 from lakehouse.ingestion.loads import Loads
+from lakehouse.ingestion.replay import run_replay
 
 _TASK_FAILURES: Final = 4
 """After which a load's driver gives up, as Spark does."""
@@ -34,6 +35,21 @@ class Drivers:
     def start(self, *, checkpoint: int | None = None) -> Actor:
         """A driver; with a checkpoint it carries out that load once more before it goes on."""
         return self._scheduler.spawn("driver", lambda: self._drive(checkpoint))
+
+    def replay(self) -> Actor:
+        """Somebody who replays what was rejected, and then is gone."""
+        return self._scheduler.spawn("replayer", self._replay)
+
+    def _replay(self) -> None:
+        def execute(plan: Plan) -> list[Claim]:
+            return [
+                self._deployment.work(plan, part, accept_loss=self.accept_loss)
+                for part in range(len(plan.parts))
+            ]
+
+        loads, planner = self._deployment.loads(), self._deployment.replay_planner()
+        done = run_replay(loads, planner, CONTRACT, execute, patience=0)
+        self._scheduler.counts["rejects replayed"] += done.appended
 
     def twin(self, task: Actor) -> None:
         """A speculative second attempt at a running task's part."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,15 +13,29 @@ from model.scheduler import Scheduler
 from model.shards import Shards
 from support.inline import Inline
 
+from lakehouse.contracts.model import Contract, Deduplicate, FileFormat
 from lakehouse.ingestion.kinesis import Record, Stream
-from lakehouse.ingestion.ledger import Claim, ClaimedFile, Ledger, Limits, Plan, ShardEnd
-from lakehouse.ingestion.loads import Loads, LoadTable, work
+from lakehouse.ingestion.ledger import (
+    Claim,
+    ClaimedFile,
+    Ledger,
+    Limits,
+    Plan,
+    RejectFilter,
+    ShardEnd,
+)
+from lakehouse.ingestion.loads import Attempt, Loads, LoadTable, work
 from lakehouse.ingestion.orphans import Orphans, remove_orphans
+from lakehouse.ingestion.replay import ReplayPlanner
 from lakehouse.ingestion.streamplan import StreamPlanner
 from lakehouse.ingestion.streamread import StreamAttempt
 
 LONGEST_TASK: Final = timedelta(hours=12)
 ORPHAN_AGE: Final = timedelta(hours=18)
+CONTRACT: Final = Contract(
+    dataset="d", version="1.0.0", description="", owner="tests", fields=(), source="stream",
+    format=FileFormat(type="json"), deduplicate=Deduplicate(key=()),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -84,8 +99,18 @@ class Deployment:
             self.stream(), options.start, limits, options.parts, accept_loss=accept_loss
         )
 
+    def replay_planner(self) -> ReplayPlanner:
+        def count(which: RejectFilter, upto: int) -> Counter[int]:
+            del which
+            self.world.scheduler.call(f"count rejects as of load {upto}")
+            return Counter(row.load for row in self.world.table.rejects(upto))
+
+        return ReplayPlanner(self.ledger(), count, CONTRACT, RejectFilter())
+
     def work(self, plan: Plan, part: int, *, accept_loss: bool) -> Claim:
-        def attempt() -> StreamAttempt:
+        def attempt() -> Attempt:
+            if plan.parts[part].rejects is not None:
+                return Replayed(self.world, plan, part)
             return StreamAttempt(
                 self.stream(), Files(self.world, plan, part), plan, part,
                 ahead=Inline(), accept_loss=accept_loss, clock=self.world.scheduler.clock,
@@ -121,9 +146,12 @@ class Files:
 
     def add(self, shard: str, records: Sequence[Record]) -> int:
         rows = [Row(self._plan.load, int(record.SequenceNumber)) for record in records]
-        path = self._world.disk.write(f"{self._plan.load}-{self._part}-{shard}", rows)
-        self._files.append(ClaimedFile(path, 1, len(rows), 0, {}, {}, {}, {}, {}, {}, []))
+        self._write(shard, rows)
         return len(rows)
+
+    def _write(self, stem: str, rows: Sequence[Row]) -> None:
+        path = self._world.disk.write(f"{self._plan.load}-{self._part}-{stem}", rows)
+        self._files.append(ClaimedFile(path, 1, len(rows), 0, {}, {}, {}, {}, {}, {}, []))
 
     def claim(self, shards: tuple[ShardEnd, ...], through: datetime | None) -> Claim:
         return Claim(
@@ -135,3 +163,21 @@ class Files:
     def abort(self) -> None:
         for file in self._files:
             self._world.disk.remove(file.path)
+
+
+class Replayed(Files):
+    """One try at a part of a replay, in which every reject turns out good."""
+
+    def read(self) -> Claim:
+        loads, replay = self._plan.parts[self._part].rejects, self._plan.replay
+        assert loads is not None
+        assert replay is not None
+        self._world.scheduler.call(f"read rejects as of load {replay.upto}")
+        rows = [
+            Row(self._plan.load, row.sequence, row.attempt + 1)
+            for row in self._world.table.rejects(replay.upto)
+            if loads.first <= row.load <= loads.last
+        ]
+        if rows:
+            self._write("replay", rows)
+        return self.claim((), None)

@@ -77,11 +77,12 @@ def check(world: World) -> None:
     _in_order(history)
     _through_is_read(history)
     _finished_is_bounded(history)
+    _replayed_once(history)
 
 
 def _nothing_missing(history: History) -> None:
     world = history.world
-    there = set(world.table.rows(world.table.now.files))
+    there = {sequence for sequence, _ in world.table.rows(world.table.now.files)}
     for delivery in world.stream.deliveries:
         if delivery.sequence in there or not history.expected(delivery):
             continue
@@ -93,7 +94,8 @@ def _nothing_missing(history: History) -> None:
 
 def _nothing_from_before_the_start(history: History) -> None:
     start = history.start
-    there = set(history.world.table.rows(history.world.table.now.files))
+    table = history.world.table
+    there = {sequence for sequence, _ in table.rows(table.now.files)}
     for delivery in history.world.stream.deliveries:
         if start is not None and delivery.arrived < start and delivery.sequence in there:
             raise Violation(f"{_name(delivery)} had arrived before the start that was asked for")
@@ -102,7 +104,7 @@ def _nothing_from_before_the_start(history: History) -> None:
 def _in_order(history: History) -> None:
     world = history.world
     of = {delivery.sequence: delivery for delivery in world.stream.deliveries}
-    rows = {row for path in world.table.now.files for row in world.disk.rows[path]}
+    rows = [r for path in world.table.now.files for r in world.disk.rows[path] if not r.attempt]
     by_key: dict[int, list[Delivery]] = {}
     for row in sorted(rows, key=lambda row: (row.load, row.sequence)):
         by_key.setdefault(of[row.sequence].key, []).append(of[row.sequence])
@@ -135,7 +137,8 @@ def _read_up_to(history: History, plan: Plan, through: datetime, brought: set[in
 def _finished_is_bounded(history: History) -> None:
     if not history.plans:
         return
-    stream, last = history.world.stream, history.plans[-1]
+    plans = [plan for plan in history.plans if plan.replay is None]
+    stream, last = history.world.stream, plans[-1]
     if last.stream is None or last.made_at < history.world.scheduler.now - timedelta(minutes=5):
         return
     listed = stream.listed()
@@ -143,6 +146,21 @@ def _finished_is_bounded(history: History) -> None:
     strange = set(last.stream.finished) - needed
     if strange:
         raise Violation(f"load {last.load} still remembers {sorted(strange)}, long forgotten")
+
+
+def _replayed_once(history: History) -> None:
+    """What a replay covers is replayed; that it is not twice is what the table checks."""
+    rows = [r for path in history.world.table.now.files for r in history.world.disk.rows[path]]
+    first = {row.sequence: row for row in rows if not row.attempt}
+    again = {row.sequence: row for row in rows if row.attempt}
+    for sequence, row in again.items():
+        if row.attempt > 1 or sequence not in first or first[sequence].load >= row.load:
+            raise Violation(f"{row} is a replay of {first.get(sequence)}")
+    for plan in history.plans:
+        upto = plan.replay.upto if plan.replay else -1
+        for row in first.values():
+            if row.rejected and row.load <= upto and row.sequence not in again:
+                raise Violation(f"{row} was to be replayed by load {plan.load} and was not")
 
 
 def _name(delivery: Delivery) -> str:

@@ -20,10 +20,16 @@ COMMIT_FAULTS: Final = ("lost", "unanswered", "late", "sent twice")
 
 @dataclass(frozen=True)
 class Row:
-    """A delivery in the table, and the load that brought it."""
+    """A delivery in the table, the load that brought it, and which attempt at it that is."""
 
     load: int
     sequence: int
+    attempt: int = 0
+
+    @property
+    def rejected(self) -> bool:
+        """Every third record is no good before it is replayed."""
+        return self.attempt == 0 and self.sequence % 3 == 0
 
 
 class InFlight:
@@ -149,9 +155,7 @@ class Table:
         """Raises Violation when a row is there twice, or a file is not there that should be."""
         rows = self.rows(self.now.files)
         twice = (
-            {sequence for sequence in rows if rows.count(sequence) > 1}
-            if len(set(rows)) < len(rows)
-            else set()
+            {row for row in rows if rows.count(row) > 1} if len(set(rows)) < len(rows) else set()
         )
         if twice:
             raise Violation(f"records {sorted(twice)} are in the table twice")
@@ -166,8 +170,16 @@ class Table:
         """The files of every version that is still kept."""
         return frozenset().union(*(version.files for version in self.kept))
 
-    def rows(self, files: frozenset[str]) -> list[int]:
-        return sorted(row.sequence for path in files for row in self.disk.rows[path])
+    def rows(self, files: frozenset[str]) -> list[tuple[int, int]]:
+        """Sequence number and attempt of each row."""
+        found = (row for path in files for row in self.disk.rows[path])
+        return sorted((row.sequence, row.attempt) for row in found)
+
+    def rejects(self, upto: int) -> list[Row]:
+        """The rejects that no replay up to a load has replaced."""
+        rows = [row for path in self.now.files for row in self.disk.rows[path] if row.load <= upto]
+        replayed = {row.sequence for row in rows if row.attempt}
+        return [row for row in rows if row.rejected and row.sequence not in replayed]
 
 
 class Commits:

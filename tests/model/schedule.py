@@ -170,6 +170,7 @@ class Schedule:
             action("crash", sometimes(4), self._crash, lambda: bool(self.scheduler.actors)),
             action("twin", sometimes(2), self._twin, lambda: bool(self._live("task"))),
             action("driver", 3, self._driver, lambda: len(self._live("driver")) < 2),
+            action("replay", sometimes(2), self._replay, lambda: len(self._live("replayer")) < 2),
             action(
                 "maintenance", sometimes(3), self._maintain,
                 lambda: len(self._live(*actors.MAINTENANCE)) < 2,
@@ -228,6 +229,10 @@ class Schedule:
             self.scheduler.note(f"{actor.name} starts from load {checkpoint}")
         else:
             self.scheduler.note(f"{self._drivers.start().name} starts")
+
+    def _replay(self) -> None:
+        self.scheduler.note(f"{self._drivers.replay().name} starts")
+        self.scheduler.counts["replayers"] += 1
 
     def _maintain(self) -> None:
         kind = actors.some(self._deployment)

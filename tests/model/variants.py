@@ -16,11 +16,12 @@ from model.schedule import Emphasis
 from model.shards import Shards
 
 from lakehouse.errors import PublishConflictError
-from lakehouse.ingestion import streamplan, streamread
+from lakehouse.ingestion import replay, streamplan, streamread
 from lakehouse.ingestion.kinesis import Page, Stream
 from lakehouse.ingestion.ledger import Claim, ClaimedFile, Ledger, Plan, Position, StreamState
 from lakehouse.ingestion.loads import Loads, LoadTable, Progress, TableState
-from lakehouse.ingestion.streamplan import with_children
+from lakehouse.ingestion.replay import ReplayPlanner
+from lakehouse.ingestion.streamplan import after_load, with_children
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,9 @@ VARIANTS: Final = {
     "an unclaimed load is taken for an empty one": Variant(
         f"{_LOST}|{_TWICE}|comes before", with_loads(SkippingLoads)
     ),
-    "progress is committed before the files": Variant(_LOST, ProgressOutside),
+    "progress is committed before the files": Variant(
+        f"{_LOST}|was to be replayed", ProgressOutside
+    ),
     "LATEST is not pinned": Variant(_LOST, LatestNotPinned),
     "a waiting plan is read without a check for loss": Variant(
         "trimmed unread",
@@ -230,5 +233,20 @@ VARIANTS: Final = {
             weights={"reshard": 3, "time": 0, "crash": 0, "maintenance": 0, "twin": 0},
             faults=("lagging",),
         ),
+    ),
+    "a replay forgets how far the stream is read": Variant(
+        f"{_TWICE}|{_LOST}",
+        patches=((replay, "carried", lambda *_: None),),
+        emphasis=Emphasis(weights={"replay": 8}),
+    ),
+    "a replay takes the children of a shard for listed": Variant(
+        "says that all was read",
+        patches=((replay, "carried", after_load),),
+        emphasis=Emphasis(weights={"replay": 8, "reshard": 4, "time": 0, "maintenance": 0}),
+    ),
+    "a replay goes by what it found before another": Variant(
+        _TWICE,
+        patches=((ReplayPlanner, "_is_replay", lambda *_: False),),
+        emphasis=Emphasis(weights={"replay": 12, "crash": 0, "time": 0, "maintenance": 0}),
     ),
 }

@@ -221,3 +221,11 @@ def test_when_one_group_cannot_start_the_others_are_stopped(
     context: Any = FakeContext(aws)
     with pytest.raises(EstateError, match="p-ingest-fast is running already"):
         run_step(context, "ingest", [flights, fast], named=False, follow=True)
+
+
+def test_marts_are_made_anew_as_a_whole_when_asked(contracts: Contracts) -> None:
+    marts = contracts.select([], "mart")
+    assert follow.jobs_of("marts", marts, named=False, full=True) == {"marts": {"--full": "true"}}
+    assert follow.jobs_of("marts", marts[:1], named=True) == {
+        "marts": {"--datasets": "carrier_on_time"}
+    }

@@ -88,6 +88,14 @@ def test_the_inputs_of_a_mart() -> None:
         ({"gate": {"rejectshare": 0.1}}, "did you mean 'rejectShare'"),
         ({"deduplicate": {"history": True, "keep": "first"}}, "remove keep and within"),
         ({"deduplicate": {"deletes": {"field": "op", "values": []}}}, "no property 'op'"),
+        (
+            {"deduplicate": {"deletes": {"field": "at", "values": ["x"]}}},
+            "expected a string, integer or boolean",
+        ),
+        (
+            {"deduplicate": {"keep": "first", "deletes": {"field": "kind", "values": ["x"]}}},
+            "goes with 'keep: latest'",
+        ),
         ({"inputs": [{"table": "silver.x", "field": "day"}]}, "'inputs' needs source mart"),
         ({"onFailedGate": "hold"}, "onFailedGate"),
     ],

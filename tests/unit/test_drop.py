@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import gzip
+import io
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
+import fastavro
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lakehouse.cli.drop import drop
@@ -94,3 +99,53 @@ def test_a_row_that_breaks_the_contract_goes_along(tmp_path: Path) -> None:
     path.write_bytes(b"carrier,name\nAA\nUA,United\n")
     aws: Any = FakeAws()
     assert drop(aws, AIRLINES, [path]) == ["airlines/a.csv"]
+
+
+def parquet() -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"carrier": ["AA"], "name": ["American"]}), out)
+    return out.getvalue()
+
+
+def avro() -> bytes:
+    out = io.BytesIO()
+    fields = [{"name": "carrier", "type": "string"}]
+    fastavro.writer(out, {"type": "record", "name": "r", "fields": fields}, [{"carrier": "AA"}])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("kind", "body"), [("parquet", parquet()), ("avro", avro())])
+def test_typed_files_are_looked_into_packed_or_not(
+    tmp_path: Path, kind: Literal["parquet", "avro"], body: bytes
+) -> None:
+    contract = msgspec.structs.replace(AIRLINES, format=FileFormat(type=kind))
+    path = tmp_path / "a"
+    aws: Any = FakeAws()
+    for good in (body, gzip.compress(body)):
+        path.write_bytes(good)
+        assert drop(aws, contract, [path]) == ["airlines/a"]
+    for bad in (body[:15], b"carrier,name\n"):
+        path.write_bytes(bad)
+        with pytest.raises(InputError, match=f"not the {kind} that airlines takes"):
+            drop(aws, contract, [path])
+
+
+def test_a_directory_is_refused(tmp_path: Path) -> None:
+    aws: Any = FakeAws()
+    with pytest.raises(InputError, match="it is a directory; name the files in it"):
+        drop(aws, AIRLINES, [tmp_path])
+    with pytest.raises(InputError, match="it is not there"):
+        drop(aws, AIRLINES, [tmp_path / "none.csv"])
+
+
+def test_manifests_go_last(tmp_path: Path) -> None:
+    form = FileFormat(type="csv", manifest="*.list")
+    contract = msgspec.structs.replace(AIRLINES, format=form)
+    listing, data = tmp_path / "a.list", tmp_path / "b.csv"
+    listing.write_bytes(b"b.csv\n")
+    data.write_bytes(b"carrier,name\nAA,American\n")
+    aws: Any = FakeAws()
+    assert drop(aws, contract, [listing, data]) == ["airlines/b.csv", "airlines/a.list"]
+    listing.write_bytes(b"../b.csv\n")
+    with pytest.raises(InputError, match="expected files below airlines/"):
+        drop(aws, contract, [listing, data])

@@ -18,6 +18,7 @@ from estate.release import ROOT
 from lakehouse.contracts.model import Contract, FileFormat, StreamSource
 from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import EstateError
+from lakehouse.naming import BucketPurpose
 
 ACCOUNT = Account("acme", "aws", "eu-west-1", "123456789012")
 ARNS = {name: f"arn:aws:kms:eu-west-1:123456789012:key/{name}" for name in KEYS}
@@ -39,6 +40,10 @@ ROLES = {
     "land": policies.land(ACCOUNT, ARNS, "land", environment=True),
     "promote": policies.promote(ACCOUNT, ARNS, "promote", environment=True),
     "marts": policies.marts(ACCOUNT, ARNS, "marts", environment=True),
+    "operate": policies.operate(
+        ACCOUNT, ARNS, "operate", streamed("flights", stream=PARTNER), environment=True
+    ),
+    "maintain": policies.maintain(ACCOUNT, ARNS, "maintain", environment=True),
     "airflow": policies.airflow(ACCOUNT, ARNS, ["land", "promote"]),
 }
 WITHOUT_RESOURCES = {
@@ -86,6 +91,21 @@ def grants() -> Iterator[tuple[str, Statement]]:
         ("promote", "s3:PutObject", ACCOUNT.bucket("verdicts") + "/dataset=flights/1.json"),
         ("marts", "glue:UpdateTable", ACCOUNT.arn("glue", "table/gold/carrier_on_time")),
         ("marts", "kms:Decrypt", ARNS["silver"]),
+        ("promote", "s3:PutObject", ACCOUNT.bucket("verdicts") + "/approvals/flights/1.json"),
+        ("promote", "s3:PutObject", ACCOUNT.bucket("verdicts") + "/reports/index.html"),
+        ("promote", "s3:DeleteObject", ACCOUNT.bucket("verdicts") + "/runs/silver.flights.json"),
+        ("operate", "s3:PutObject", ACCOUNT.bucket("verdicts") + "/operations/jr_1.json"),
+        ("operate", "s3:PutObject", ACCOUNT.bucket("verdicts") + "/dataset=flights/1.json"),
+        ("operate", "s3:PutObject", ACCOUNT.bucket("ledger") + "/flights/plans/1.json"),
+        ("operate", "glue:UpdateTable", ACCOUNT.arn("glue", "table/bronze/flights")),
+        ("operate", "glue:UpdateTable", ACCOUNT.arn("glue", "table/gold/carrier_on_time")),
+        ("operate", "kinesis:GetRecords", ACCOUNT.stream("flights")),
+        ("operate", "sts:AssumeRole", str(PARTNER.role)),
+        ("maintain", "s3:DeleteObject", ACCOUNT.bucket("bronze") + "/flights/data/a.parquet"),
+        ("maintain", "s3:GetObject", ACCOUNT.bucket("ledger") + "/flights/claims/1/0.json"),
+        ("maintain", "glue:UpdateTable", ACCOUNT.arn("glue", "table/silver/flights")),
+        ("maintain", "s3:PutObject", ACCOUNT.bucket("verdicts") + "/runs/silver.flights.json"),
+        ("maintain", "s3:PutObject", ACCOUNT.bucket("verdicts") + "/operations/jr_1.json"),
         ("airflow", "glue:StartJobRun", ACCOUNT.job("promote")),
         ("airflow", "s3:PutObject", ACCOUNT.bucket("landing") + "/weather/1.json"),
         ("airflow", "s3:GetObject", ACCOUNT.bucket("landing") + "/weather/1.json"),
@@ -112,6 +132,15 @@ def test_a_role_may_do_its_job(role: str, action: str, resource: str) -> None:
         ("promote", "kms:Decrypt", ARNS["gold"]),
         ("marts", "s3:GetObject", ACCOUNT.bucket("bronze") + "/flights/x"),
         ("marts", "s3:DeleteObject", ACCOUNT.bucket("verdicts") + "/dataset=x/1.json"),
+        ("promote", "s3:PutObject", ACCOUNT.bucket("verdicts") + "/operations/jr_1.json"),
+        ("operate", "s3:DeleteObject", ACCOUNT.bucket("ledger") + "/flights/claims/1/0.json"),
+        ("operate", "s3:PutObject", ACCOUNT.bucket("landing") + "/weather/1.json"),
+        ("operate", "s3:PutObject", ACCOUNT.bucket("verdicts") + "/approvals/flights/1.json"),
+        ("maintain", "glue:CreateTable", ACCOUNT.arn("glue", "table/silver/flights")),
+        ("maintain", "s3:PutObject", ACCOUNT.bucket("ledger") + "/flights/plans/1.json"),
+        ("maintain", "s3:PutObject", ACCOUNT.bucket("verdicts") + "/dataset=flights/1.json"),
+        ("maintain", "s3:GetObject", ACCOUNT.bucket("landing") + "/weather/1.json"),
+        ("maintain", "kinesis:GetRecords", ACCOUNT.stream("flights")),
         ("airflow", "glue:StartJobRun", ACCOUNT.job("other")),
         ("airflow", "s3:GetObject", ACCOUNT.bucket("silver") + "/flights/x"),
         ("airflow", "s3:PutObject", ACCOUNT.bucket("verdicts") + "/dataset=flights/1.json"),
@@ -121,7 +150,7 @@ def test_a_role_may_do_no_more_than_its_job(role: str, action: str, resource: st
     assert not allows(role, action, resource)
 
 
-@pytest.mark.parametrize("role", ["ingest-main", "land", "promote", "marts"])
+@pytest.mark.parametrize("role", ["ingest-main", "land", "promote", "marts", "operate", "maintain"])
 def test_no_job_may_change_the_code_that_jobs_run(role: str) -> None:
     for key in ("code/lakehouse-1.zip", "contracts/1/flights.yaml"):
         assert not allows(role, "s3:PutObject", f"{ACCOUNT.bucket('artifacts')}/{key}")
@@ -211,6 +240,10 @@ def test_cloudwatch_logs_may_use_the_key_of_the_jobs_logs_and_no_other() -> None
 
 
 def test_entries_of_the_ledger_and_verdicts_cannot_be_overwritten() -> None:
-    for purpose in ("ledger", "verdicts"):
+    keys: dict[BucketPurpose, list[str]] = {
+        "ledger": ["*"],
+        "verdicts": ["dataset=*", "approvals/*"],
+    }
+    for purpose, once in keys.items():
         (_, written_once) = bucket_policy(ACCOUNT, purpose)["Statement"]
-        assert written_once["Resource"] == [f"{ACCOUNT.bucket(purpose)}/*"]
+        assert written_once["Resource"] == [f"{ACCOUNT.bucket(purpose)}/{key}" for key in once]

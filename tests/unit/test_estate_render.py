@@ -14,7 +14,10 @@ from support.rendered import CONTRACTS, STACKS, of, strings
 from estate.grants import POLICY_LIMIT
 from estate.release import ROOT
 from lakehouse import naming
+from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import EstateError, LakehouseError
+from lakehouse.promotion.progress import Approval
+from lakehouse.promotion.verdict import Verdict
 from localaws.apply import Recorded, render
 from localaws.handlers import HANDLERS, LACKING
 
@@ -99,7 +102,7 @@ def test_every_key_rotates(estate: list[Recorded]) -> None:
 
 def test_every_job_is_encrypted_bounded_and_alone(estate: list[Recorded]) -> None:
     jobs = of(estate, "Job")
-    assert set(jobs) == {"ingest-main", "land", "promote", "marts"}
+    assert set(jobs) == {"ingest-main", "land", "promote", "marts", "operate", "maintain"}
     for name, job in jobs.items():
         assert job.inputs["glueVersion"] == "6.0"
         assert job.inputs["securityConfiguration"]
@@ -153,7 +156,8 @@ def test_every_name_is_one_that_aws_takes(estate: list[Recorded]) -> None:
         assert re.fullmatch(r"alias/[a-zA-Z0-9/_-]{1,250}", alias.inputs["name"])
     for database in of(estate, "CatalogDatabase").values():
         assert database.inputs["name"] == database.name
-        assert database.inputs["locationUri"].endswith(f"-{database.name}/")
+        bucket = "verdicts" if database.name == "governance" else database.name
+        assert database.inputs["locationUri"].endswith(f"-{bucket}/")
 
 
 def test_queries_are_bounded_and_their_results_encrypted(estate: list[Recorded]) -> None:
@@ -164,6 +168,27 @@ def test_queries_are_bounded_and_their_results_encrypted(estate: list[Recorded])
     assert settings["bytesScannedCutoffPerQuery"] >= 10_000_000
     result = settings["resultConfiguration"]
     assert result["encryptionConfiguration"]["encryptionOption"] == "SSE_KMS"
+
+
+def test_the_history_of_the_gates_has_every_dataset_and_every_field(
+    estate: list[Recorded],
+) -> None:
+    tables = of(estate, "CatalogTable")
+    assert set(tables) == {"verdicts", "approvals", "checks"}
+    datasets = ",".join(sorted(load_contracts(CONTRACTS)))
+    for name, record in (("verdicts", Verdict), ("approvals", Approval)):
+        inputs = tables[name].inputs
+        assert inputs["parameters"]["projection.dataset.values"] == datasets
+        assert "${dataset}" in inputs["parameters"]["storage.location.template"]
+        keys = [key["name"] for key in inputs["partitionKeys"]]
+        columns = [column["name"] for column in inputs["storageDescriptor"]["columns"]]
+        assert sorted(keys + columns) == sorted(record.__struct_fields__)
+    view = tables["checks"].inputs
+    encoded = view["viewOriginalText"].removeprefix("/* Presto View: ").removesuffix(" */")
+    declared = json.loads(base64.b64decode(encoded))["columns"]
+    assert [c["name"] for c in declared] == [
+        c["name"] for c in view["storageDescriptor"]["columns"]
+    ]
 
 
 def test_what_holds_data_is_protected_unless_the_stack_is_disposable(
@@ -183,12 +208,12 @@ def test_objects_of_earlier_releases_stay(estate: list[Recorded]) -> None:
     assert {name for name in replaced if not name.startswith("airflow/")} == {"wanted-release"}
 
 
-def test_the_wanted_release_is_the_one_that_the_streaming_jobs_are_told(
+def test_the_wanted_release_is_the_one_that_the_jobs_are_told(
     estate: list[Recorded],
 ) -> None:
     wanted = of(estate, "BucketObjectv2")["wanted-release"].inputs["contentBase64"]
     told = [r.inputs["defaultArguments"].get("--release") for r in of(estate, "Job").values()]
-    assert set(told) == {base64.b64decode(wanted).decode(), None}
+    assert set(told) == {base64.b64decode(wanted).decode()}
 
 
 def test_stacks_have_the_same_parts_but_for_those_that_they_leave_out(

@@ -47,10 +47,8 @@ class InputPlanner:
     ) -> Plan | None:
         if previous is not None:
             self._ledger.mark_landed(tuple(o for p in previous.parts for o in p.objects))
-        landed = self._ledger.landed()
-        fresh = [
-            o for o in self._source.arrived if not self._ledger.has_landed(landed, o.key, o.version)
-        ]
+        arrived = sorted(self._source.arrived, key=lambda o: o.key)
+        fresh = list(self._ledger.not_landed(arrived))
         parts = tuple(Part(objects=(ref,)) for ref in fresh)
         return Plan(load=load, made_at=now, parts=parts) if parts else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import duckdb
 import pytest
 
 from lakehouse.errors import InputError
@@ -60,10 +61,44 @@ def test_a_metadata_table_is_told_from_its_table() -> None:
         ("json_extract_scalar(a, '$.b')", "a ->> '$.b'"),
         ("approx_percentile(a, 0.5)", "APPROX_QUANTILE(a, 0.5)"),
         ("max_by(a, b)", "ARG_MAX(a, b)"),
+        ("count_if(a)", "COUNT(CASE WHEN a THEN 1 END)"),
+        (
+            "count_if(a) OVER (PARTITION BY b)",
+            "COUNT(CASE WHEN a THEN 1 END) OVER (PARTITION BY b)",
+        ),
     ],
 )
 def test_functions_are_renamed(athena: str, duckdb: str) -> None:
     assert plan(f"SELECT {athena}", "").sql == f"SELECT {duckdb}"
+
+
+@pytest.mark.parametrize(
+    ("athena", "rows"),
+    [
+        ("SELECT count_if(a > 1) FROM (VALUES (CAST(NULL AS integer))) t(a)", [(0,)]),
+        ("SELECT c.name FROM t CROSS JOIN UNNEST(checks) AS u(c) ORDER BY 1", [("a",), ("b",)]),
+        ("SELECT c.name FROM t, UNNEST(t.checks) u(c) WHERE c.name = 'b'", [("b",)]),
+        (
+            """SELECT c.name, k, u.n FROM t CROSS JOIN UNNEST(checks) x(c)
+            CROSS JOIN UNNEST(c.counts) AS u(k, n) ORDER BY n""",
+            [("a", "range", 1), ("a", "type", 2)],
+        ),
+        (
+            """SELECT c.name, n FROM t CROSS JOIN UNNEST(checks) WITH ORDINALITY AS u(c, n)
+            ORDER BY n DESC""",
+            [("b", 2), ("a", 1)],
+        ),
+    ],
+)
+def test_nested_values_and_counts_are_those_of_athena(
+    athena: str, rows: list[tuple[object, ...]]
+) -> None:
+    connection = duckdb.connect()
+    connection.execute(
+        "CREATE SCHEMA s; CREATE TABLE s.t AS SELECT [{'name': 'a', "
+        "'counts': MAP {'range': 1, 'type': 2}}, {'name': 'b', 'counts': MAP {}}] AS checks"
+    )
+    assert connection.execute(plan(athena, "s").sql).fetchall() == rows
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_every_input_is_read_at_its_snapshot_under_its_own_name() -> None:
         ("SELECT a FROM other.silver.flights", "reads 'other.silver.flights'"),
         ("DELETE FROM silver.flights", "expected one SELECT"),
         ("SELECT a FROM silver.x; SELECT b FROM silver.y", "expected one SELECT"),
-        ("SELECT FROM FROM", "not SQL"),
+        ("SELECT a FRM silver.x", r"not Athena.s SQL: line 1, column 19: .* near .silver."),
     ],
 )
 def test_anything_but_one_select_over_the_lake_is_refused(sql: str, told: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from botocore.exceptions import EndpointConnectionError
 from structlog.testing import capture_logs
 
@@ -72,3 +73,28 @@ def test_metrics_that_cannot_be_sent_stop_nothing_and_are_said() -> None:
         metrics.load(REPORT)
         metrics.close()
     assert [line["event"] for line in lines] == ["load", "metrics_not_sent"]
+
+
+def test_a_publication_says_that_its_dataset_lives_and_a_hold_that_it_waits() -> None:
+    client = CloudWatch()
+    metrics = Metrics(client)
+    metrics.promotion("flights", published=True, held=False)
+    metrics.promotion("planes", published=False, held=True)
+    metrics.close()
+    assert client.figures() == {
+        ("Held", "flights"): 0,
+        ("Published", "flights"): 1,
+        ("Held", "planes"): 1,
+    }
+
+
+def test_a_replay_is_no_delivery_and_reads_no_shard() -> None:
+    client = CloudWatch()
+    metrics = Metrics(client)
+    metrics.load(msgspec.structs.replace(REPORT, replay=True))
+    metrics.close()
+    assert {name for name, *_ in client.figures()} == {
+        "StageSeconds",
+        "PublishSeconds",
+        "LoadSeconds",
+    }

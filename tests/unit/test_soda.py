@@ -82,6 +82,29 @@ def test_a_scope_is_for_the_checks_that_hold_row_by_row_alone(contracts: Contrac
     assert [column["name"] for column in far["columns"]] == ["temp"]
 
 
+def test_checks_of_single_rows_look_at_those_that_were_brought(contracts: Contracts) -> None:
+    own = {"failed_rows": {"expression": "dewp > temp", "filter": "temp > 0"}}
+    contract = changed(contracts["weather"], "origin", reference=Reference("airports", "faa"))
+    (near, _) = (
+        yaml.safe_load(text)
+        for text in soda.documents(
+            changed(contract, checks=(own,)), "p", scope=SCOPE, brought="_load IN (4)"
+        )
+    )
+    filters = {
+        settings["name"]: settings.get("filter")
+        for check in [*near["checks"], *(c for col in near["columns"] for c in col["checks"])]
+        for settings in check.values()
+    }
+    assert filters == {
+        "unique by origin, time_hour": None,
+        "failed_rows 1 of the contract": "(temp > 0) AND (_load IN (4))",
+        "origin is there": "_load IN (4)",
+        "origin is in airports.faa": None,
+        "time_hour is there": "_load IN (4)",
+    }
+
+
 def test_tombstones_count_nowhere(contracts: Contracts) -> None:
     near, far = (
         yaml.safe_load(text)["filter"]

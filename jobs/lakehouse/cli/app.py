@@ -13,8 +13,13 @@ import typer
 
 from lakehouse import __version__
 from lakehouse.cli import ingest as cli_ingest
+from lakehouse.cli import lineage as cli_lineage
 from lakehouse.cli import loads as cli_loads
 from lakehouse.cli import local as cli_local
+from lakehouse.cli import maintain as cli_maintain
+from lakehouse.cli import rebuild as cli_rebuild
+from lakehouse.cli import rejects as cli_rejects
+from lakehouse.cli import report as cli_report
 from lakehouse.cli.context import (
     Context,
     ContractsOption,
@@ -43,7 +48,17 @@ app = typer.Typer(
 )
 app.add_typer(cli_local.app, name="local")
 app.add_typer(cli_ingest.app, name="ingest")
+app.add_typer(cli_rejects.app, name="rejects")
 app.add_typer(cli_loads.app, name="loads")
+app.command(epilog="Example: [b]lakehouse rebuild silver.flights --as-of 17[/b]")(
+    cli_rebuild.rebuild
+)
+app.command(epilog="Example: [b]lakehouse maintain flights --run[/b]")(cli_maintain.maintain)
+app.command(epilog="Example: [b]lakehouse lineage gold.carrier_on_time[/b]")(cli_lineage.lineage)
+app.command(epilog="Example: [b]lakehouse trace silver.airlines UA[/b]")(cli_lineage.trace)
+app.command(epilog="Examples: [b]lakehouse report[/b], [b]lakehouse report flights --open[/b]")(
+    cli_report.report
+)
 
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset that has a contract.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files to send.")]
@@ -145,14 +160,19 @@ def run(
     follow: Annotated[
         bool, typer.Option(help="ingest: go on until Ctrl-C instead of stopping when all is read.")
     ] = False,
+    full: Annotated[
+        bool, typer.Option(help="marts: make them anew as a whole, also where nothing has changed.")
+    ] = False,
 ) -> None:
     """Run a Glue job, wait for its end, and say what it did to each dataset."""
     from lakehouse.cli.follow import run_step
 
     if follow and step != "ingest":
         raise InputError(f"--follow goes with ingest; {step} ends by itself")
+    if full and step != "marts":
+        raise InputError(f"--full goes with marts; {step} does what is new")
     chosen = context.obj.contracts().select(names or [], *_SOURCES[step])
-    run_step(context.obj, step, chosen, named=bool(names), follow=follow)
+    run_step(context.obj, step, chosen, named=bool(names), follow=follow, full=full)
 
 
 @app.command(epilog='Example: [b]lakehouse sql "SELECT * FROM gold.carrier_on_time"[/b]')

@@ -22,7 +22,13 @@ _POLL_AWS: Final = 3.0
 
 
 def run_step(
-    context: Context, step: str, chosen: Sequence[Contract], *, named: bool, follow: bool
+    context: Context,
+    step: str,
+    chosen: Sequence[Contract],
+    *,
+    named: bool,
+    follow: bool = False,
+    full: bool = False,
 ) -> None:
     """Run a step for the chosen datasets, wait, and print what has changed.
 
@@ -30,7 +36,7 @@ def run_step(
     """
     aws = context.aws()
     before = all_status(aws, chosen, datetime.now(UTC))
-    runs = _start(aws, jobs_of(step, chosen, named=named, follow=follow))
+    runs = _start(aws, jobs_of(step, chosen, named=named, follow=follow, full=full))
     poll = _POLL_LOCAL if context.local else _POLL_AWS
     interrupted = False
     with err.status(", ".join(run.name for run in runs)) as status:
@@ -72,11 +78,17 @@ def _start(aws: Aws, jobs: Mapping[str, Mapping[str, str]]) -> list[JobRun]:
 
 
 def jobs_of(
-    step: str, chosen: Sequence[Contract], *, named: bool, follow: bool
+    step: str,
+    chosen: Sequence[Contract],
+    *,
+    named: bool,
+    follow: bool = False,
+    full: bool = False,
 ) -> dict[str, dict[str, str]]:
     """The jobs of a step with their arguments; ingestion has one for each group of streams."""
     if step != "ingest":
-        return {step: _datasets(chosen) if named else {}}
+        whole = {"--full": "true"} if full else {}
+        return {step: whole | (_datasets(chosen) if named else {})}
     groups: dict[str, list[Contract]] = {}
     for contract in chosen:
         groups.setdefault(contract.group, []).append(contract)

@@ -8,11 +8,15 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 import msgspec
+from pyiceberg.conversions import from_bytes
 from pyiceberg.table import Table
+from pyiceberg.types import IntegerType
 
 from lakehouse.aws import Aws
 from lakehouse.contracts.model import Contract
 from lakehouse.ingestion.icetable import LOAD
+from lakehouse.ingestion.ledger import RejectFilter
+from lakehouse.ingestion.rejects import count_rejects
 from lakehouse.promotion.progress import SetAside, State, read_state
 from lakehouse.promotion.verdict import Verdict, read_verdict
 from lakehouse.tables import load_table
@@ -104,9 +108,15 @@ def _rejected(bronze: Table | None) -> int | None:
     if len(manifests) > _CHEAP_MANIFESTS:
         return None
     code = bronze.schema().find_field("_reject.code").field_id
+    attempt = bronze.schema().find_field("_attempt").field_id
     rejected = 0
     for manifest in manifests:
         for entry in manifest.fetch_manifest_entry(bronze.io):
+            highest = (entry.data_file.upper_bounds or {}).get(attempt)
+            if highest is not None and from_bytes(IntegerType(), highest):
+                # Something was replayed: what counts of a position takes a look at the rows.
+                counts = count_rejects(bronze, RejectFilter()).values()
+                return sum(sum(codes.values()) for codes in counts)
             nulls = (entry.data_file.null_value_counts or {}).get(code)
             if nulls is None:
                 return None

@@ -50,10 +50,6 @@ def check_contract(contract: Contract) -> None:
             f"{contract.path}: 'inputs' needs source mart and one field in partitionBy, by whose "
             "days the mart is built anew in part"
         )
-    if contract.pull is not None and contract.source != "pull":
-        raise ContractError(
-            f"{contract.path}: 'pull' is given for source {contract.source!r}; remove it"
-        )
     if contract.format.schema is not None:
         from lakehouse.decoding.avro import own_schema
 
@@ -79,7 +75,17 @@ def check_contract(contract: Contract) -> None:
 def _check_deduplication(contract: Contract) -> None:
     rule = contract.deduplicate
     if rule.deletes is not None:
-        contract.field(rule.deletes.field)
+        kind = contract.field(rule.deletes.field).type
+        if kind not in {"string", "integer", "boolean"}:
+            raise ContractError(
+                f"{contract.path}: deduplicate.deletes.field {rule.deletes.field!r} is a {kind}; "
+                "expected a string, integer or boolean"
+            )
+        if rule.keep == "first":
+            raise ContractError(
+                f"{contract.path}: deduplicate.deletes goes with 'keep: latest'; where the first "
+                "delivery of a key is kept, a later delete does nothing"
+            )
     if rule.history and (rule.keep != "latest" or rule.within_days is not None):
         raise ContractError(
             f"{contract.path}: deduplicate.history keeps every version of a key; remove keep and "

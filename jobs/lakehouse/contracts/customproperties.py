@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
@@ -72,8 +72,71 @@ def file_format(given: _Format | None, source: SourceKind, path: str) -> FileFor
         raise ContractError(
             f"{path}: format.schema is the schema of Avro, format.type is {given.type!r}; remove it"
         )
+    if source == "stream":
+        _check_defaults(given, path)
+    else:
+        _check_file(given, path)
     written = msgspec.structs.asdict(given)
     return FileFormat(**written | {"schema": _avro_schema(given.schema, path)})
+
+
+_OF_STREAMS: Final = frozenset({"type", "compression", "schema"})
+_OF_CSV: Final = frozenset(
+    {"delimiter", "quote", "escape", "header", "multiline", "encoding", "nulls"}
+)
+
+
+def _check_defaults(given: _Format, path: str) -> None:
+    """A record of a stream is described by nothing that only files have."""
+    for name in sorted(set(given.__struct_fields__) - _OF_STREAMS):
+        if getattr(given, name) != getattr(FileFormat(type="json"), name):
+            raise ContractError(f"{path}: format.{name} is of files, not of streams; remove it")
+
+
+def _check_file(given: _Format, path: str) -> None:
+    if given.schema is not None:
+        raise ContractError(
+            f"{path}: format.schema is of the records of a stream; an Avro file has its own, "
+            "remove it"
+        )
+    if given.records is not None and given.type != "json":
+        raise ContractError(
+            f"{path}: format.records is of JSON documents, format.type is {given.type!r}; remove it"
+        )
+    if given.type != "csv":
+        plain = FileFormat(type=given.type)
+        for name in sorted(_OF_CSV):
+            if getattr(given, name) != getattr(plain, name):
+                raise ContractError(
+                    f"{path}: format.{name} is of CSV, format.type is {given.type!r}; remove it"
+                )
+        return
+    _check_dialect(given, path)
+
+
+def _check_dialect(given: _Format, path: str) -> None:
+    """The csv module can read the dialect, and Python has the encoding."""
+    marks = {"delimiter": given.delimiter, "quote": given.quote, "escape": given.escape}
+    for name, mark in marks.items():
+        if (
+            mark is not None
+            and (len(mark) != 1 or mark in "\r\n")
+            and (name, mark) != ("quote", "")
+        ):
+            raise ContractError(f"{path}: format.{name} is {mark!r}; expected one character")
+    used = [mark for mark in marks.values() if mark]
+    if len(set(used)) != len(used):
+        raise ContractError(
+            f"{path}: format.delimiter, quote and escape are {', '.join(map(repr, used))}; "
+            "expected different characters"
+        )
+    try:
+        "a,\n".encode(given.encoding).decode(given.encoding)
+    except (LookupError, UnicodeError) as error:
+        raise ContractError(
+            f"{path}: format.encoding {given.encoding!r}: {error}; expected one that Python knows, "
+            "such as utf-8, latin-1, cp1252 or utf-16"
+        ) from error
 
 
 def _avro_schema(given: str | dict[str, Any] | None, path: str) -> str | None:
@@ -147,10 +210,3 @@ def partitions(text: str | None, path: str) -> Iterator[Partition]:
             )
         transform: Any = match["transform"] or "identity"
         yield Partition(match["field"], transform)
-
-
-def pull_source(
-    given: PullSource | None, _source: SourceKind, _form: FileFormat, _path: str
-) -> PullSource | None:
-    """Where a pulled dataset comes from."""
-    return given

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -100,7 +100,8 @@ class FileFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Path of keys, such as ``data.items``, under which a JSON document holds its list of records;
     None: the document is the list."""
     compression: Literal["gzip", "zlib"] | None = None
-    """What each record of a stream is compressed with, or a file where its name does not say so."""
+    """What each record of a stream is compressed with, or what files may be besides plain; gzip
+    files are known by their first bytes."""
     manifest: str | None = None
     """Name pattern of the objects that list a set of files; None: each file stands alone."""
     schema: str | None = None
@@ -118,12 +119,93 @@ class StreamSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """``trim_horizon``, ``latest`` (the instant of the first plan) or an RFC 3339 instant."""
 
 
-class PullSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a pulled dataset comes from; read by the DAGs, which do the pulling."""
+class OnePage(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="none"
+):
+    """An answer that is all there is."""
+
+
+class PageNumber(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="page",
+):
+    """Pages that are asked for by their number."""
+
+    parameter: str = "page"
+    first: int = 1
+    pages: str | None = None
+    """Path of keys to the number of pages; None: on to the first page without records."""
+
+
+class PageCursor(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="cursor",
+):
+    """Pages that are asked for by a token that the page before has; the last one has none."""
+
+    parameter: str = "cursor"
+    key: str = "next_cursor"
+    """Path of keys to the token."""
+
+
+class PageLink(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="link",
+):
+    """Pages whose address the page before has; the last one has none."""
+
+    key: str | None = None
+    """Path of keys to the address; None: the header ``Link`` with ``rel="next"`` (RFC 8288)."""
+
+
+class PullCursor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an incremental pull knows where it goes on: it sends what the last one came to."""
+
+    parameter: str
+    start: str
+    """What the first pull sends."""
+    field: str | None = None
+    """Field of the records whose greatest value is the next cursor, by number or by text."""
+    key: str | None = None
+    """Path of keys to the next cursor in the last page."""
+
+
+class PullSource(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """Where a pulled dataset comes from; read by the DAGs, which do the pulling.
+
+    ``path`` and ``parameters`` may hold ``{period}`` (``2013-01`` or ``2013-01-31``), ``{start}``
+    and ``{end}`` (the first day and the day after the last, with a ``strftime`` format after a
+    colon).
+    """
 
     connection: str
     """Airflow connection with the address and credentials."""
     path: str
+    parameters: Mapping[str, str] = {}
+    every: Literal["day", "month"] = "day"
+    """What one logical date of it covers."""
+    look_back: Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]{0,2}d$")] = "1d"
+    """A scheduled pull asks for the days or months that so many last whole days belong to."""
+    pagination: OnePage | PageNumber | PageCursor | PageLink = OnePage()
+    cursor: PullCursor | None = None
+    max_pages: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    """Pages of one logical date; an API that has more is stopped."""
+    max_page_megabytes: Annotated[int, msgspec.Meta(ge=1, le=512)] = 64
+    """A page must fit into memory."""
 
 
 class Sla(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,7 +241,9 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.levels.get(check, "warn" if check == "freshness" else "fail")
 
 
-class MartInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MartInput(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
     """A table whose changed rows change only the mart's partitions about the same time.
 
     A row of ``table`` counts in the mart's rows of the day that its ``field`` has, give or take

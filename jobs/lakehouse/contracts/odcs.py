@@ -31,7 +31,6 @@ from lakehouse.contracts.customproperties import (
     deduplication,
     file_format,
     partitions,
-    pull_source,
     stream_source,
 )
 from lakehouse.contracts.model import (
@@ -48,6 +47,7 @@ from lakehouse.contracts.model import (
     Reference,
     Sla,
 )
+from lakehouse.contracts.pullsource import pull_source
 from lakehouse.errors import ContractError
 
 _HOURS = {"h": 1.0, "hour": 1.0, "hours": 1.0, "d": 24.0, "day": 24.0, "days": 24.0, "m": 1 / 60}

@@ -55,10 +55,11 @@ class WriterSchema:
     """A writer's schema, ready to read a contract's fields; SchemaError if it is not fit for it.
 
     Logical types count for the contract's fields alone: dates and timestamps are such, a decimal is
-    a number, a UUID the text that was written.
+    a number, a UUID the text that was written. ``names`` None: for every field that a column could
+    take, and empty: for none; in both cases no field is skipped.
     """
 
-    def __init__(self, schema: Any, names: Collection[str]) -> None:
+    def __init__(self, schema: Any, names: Collection[str] | None) -> None:
         try:
             parsed: Any = fastavro.parse_schema(_known_keys(schema, 3 * _DEPTH))
         except _UNPARSABLE as error:
@@ -67,11 +68,15 @@ class WriterSchema:
             raise SchemaError("expected a record")
         types = _Types(parsed["__named_schemas"])
         types.height(parsed)
-        own = [field for field in parsed["fields"] if field["name"] in names]
+        own = [
+            field
+            for field in parsed["fields"]
+            if (types.is_scalar(field) if names is None else field["name"] in names)
+        ]
         self._decimals = {field["name"]: types.decimal(field) for field in own}
         self._schema = parsed
         self._reader: dict[str, Any] | None = None
-        if any(types.kinds(field["type"]) & _CONTAINERS for field in parsed["fields"]):
+        if names and any(types.kinds(field["type"]) & _CONTAINERS for field in parsed["fields"]):
             # Then what the contract has no field for is skipped instead of built.
             ordered = [field | {"type": types.in_order(field["type"])} for field in own]
             self._reader = parsed | {"fields": ordered}
@@ -149,6 +154,14 @@ class _Types:
         """The kinds of value that the type has, as a union has several."""
         kind, _, parts = self._parts(schema)
         return {self._parts(part)[0] for part in parts} if kind == "union" else {kind}
+
+    def is_scalar(self, field: Mapping[str, Any]) -> bool:
+        """Whether a column could take the field."""
+        try:
+            self.decimal(field)
+        except SchemaError:
+            return False
+        return True
 
     def decimal(self, field: Mapping[str, Any]) -> _Decimal | None:
         """What the field's decimals are like; SchemaError where a column cannot take the field."""

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
@@ -79,10 +80,20 @@ _CODES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
 
 def record_type(contract: Contract) -> type[msgspec.Struct]:
     """The contract as a msgspec Struct; unknown keys are ignored and stay in the payload."""
+    return _struct(contract, [f for f in contract.fields if f.required])
+
+
+def _delete_type(contract: Contract) -> type[msgspec.Struct]:
+    """The same of a record that deletes its key: nothing but key and event time is required."""
+    needed = {*contract.deduplicate.key, contract.event_time}
+    return _struct(contract, [f for f in contract.fields if f.required and f.name in needed])
+
+
+def _struct(contract: Contract, required: Sequence[Field]) -> type[msgspec.Struct]:
     return msgspec.defstruct(
         contract.dataset,
         [
-            (f.name, _annotation(f)) if f.required else (f.name, _annotation(f) | None, None)
+            (f.name, _annotation(f)) if f in required else (f.name, _annotation(f) | None, None)
             for f in contract.fields
         ],
         gc=False,
@@ -128,6 +139,13 @@ def reason(error: Exception) -> Reject:
     return Reject(code, text)
 
 
+class _Ways(NamedTuple):
+    """How a record is decoded, and how if that fails and it may be one that deletes its key."""
+
+    record: Callable[[Any], Any]
+    delete: Callable[[Any], Any]
+
+
 class RowDecoder:
     """Decodes the records of one contract into columns.
 
@@ -136,18 +154,20 @@ class RowDecoder:
 
     def __init__(self, contract: Contract, registry: SchemaRegistry | None = None) -> None:
         self.fields = contract.fields
-        self._type = record_type(contract)
-        self._json: Callable[[bytes], Any] = msgspec.json.Decoder(self._type).decode
+        self._deletes = contract.deduplicate.deletes
+        kinds = record_type(contract), _delete_type(contract)
+        self._json = _Ways(*(msgspec.json.Decoder(kind).decode for kind in kinds))
+        self._text = _Ways(*(partial(self._text_row, kind) for kind in kinds))
         self._nulls = frozenset(contract.format.nulls)
         self._instants = [f.name for f in contract.fields if f.type == "timestamp"]
         empty = msgspec.defstruct("Empty", [(f.name, Any, None) for f in contract.fields])
         self._empty = empty()
-        self._body: Callable[[Any], Any] = self._json
-        if contract.format.type == "avro":
+        self._body = self._json
+        if contract.format.type == "avro" and contract.source == "stream":
             from lakehouse.decoding.avro import AvroReader
 
             self._avro = AvroReader(contract, registry)
-            self._body = self._avro_row
+            self._body = _Ways(*(partial(self._avro_row, kind) for kind in kinds))
 
     def decode(self, bodies: Sequence[bytes | Reject]) -> tuple[list[Any], list[Reject | None]]:
         """One row a body in the contract's format, without values where it is rejected; and why.
@@ -164,7 +184,7 @@ class RowDecoder:
         self, records: Sequence[Mapping[str, str] | Reject]
     ) -> tuple[list[Any], list[Reject | None]]:
         """Rows of text values by column name, as CSV has them; null texts count as absent."""
-        return self._rows(self._text_row, records)
+        return self._rows(self._text, records)
 
     def columns(
         self, rows: Sequence[Any], rejects: list[Reject | None] | None = None
@@ -205,7 +225,7 @@ class RowDecoder:
         return [_array(list(map(attrgetter(f.name), rows)), f) for f in self.fields]
 
     def _rows(
-        self, decode: Callable[[Any], Any], records: Sequence[object]
+        self, ways: _Ways, records: Sequence[object]
     ) -> tuple[list[Any], list[Reject | None]]:
         rows: list[Any] = []
         rejects: list[Reject | None] = [None] * len(records)
@@ -213,14 +233,30 @@ class RowDecoder:
         while len(rows) < len(records):
             try:
                 # An error leaves what was decoded before it in the list, and the rest to come.
-                rows.extend(map(decode, rest))
+                rows.extend(map(ways.record, rest))
             except (*UNDECODABLE, TypeError) as error:
                 at = len(rows)
-                rejects[at] = _reject(records[at], error)
-                rows.append(self._empty)
+                row = self._delete(ways, records[at])
+                if row is None:
+                    rejects[at] = _reject(records[at], error)
+                    row = self._empty
+                rows.append(row)
         return rows, rejects
 
-    def _text_row(self, record: Mapping[str, str] | Reject) -> Any:
+    def _delete(self, ways: _Ways, record: object) -> Any:
+        """The row of a record that deletes its key and lacks what others must have, else None."""
+        rule = self._deletes
+        if rule is None or isinstance(record, Reject):
+            return None
+        try:
+            row = ways.delete(record)
+        except (*UNDECODABLE, TypeError):
+            return None
+        value = getattr(row, rule.field)
+        said = str(value).lower() if isinstance(value, bool) else str(value)
+        return row if said in rule.values else None
+
+    def _text_row(self, kind: type[msgspec.Struct], record: Mapping[str, str] | Reject) -> Any:
         if isinstance(record, Reject):
             raise RejectError(*record)
         present = {k: v for k, v in record.items() if v not in self._nulls}
@@ -228,12 +264,12 @@ class RowDecoder:
             # A bare number would be taken as seconds since 1970.
             if ":" not in present.get(name, ":"):
                 raise RejectError("format", f"Invalid RFC3339 encoded datetime - at `$.{name}`")
-        return msgspec.convert(present, self._type, strict=False)
+        return msgspec.convert(present, kind, strict=False)
 
-    def _avro_row(self, body: bytes | Reject) -> Any:
+    def _avro_row(self, kind: type[msgspec.Struct], body: bytes | Reject) -> Any:
         if isinstance(body, Reject):
             raise RejectError(*body)
-        return msgspec.convert(self._avro.read(body), self._type)
+        return msgspec.convert(self._avro.read(body), kind)
 
 
 def _reject(record: object, error: Exception) -> Reject:

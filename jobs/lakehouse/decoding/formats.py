@@ -1,133 +1,77 @@
-"""Takes files apart into records: CSV, JSON lines and JSON documents.
+"""Takes files apart into records: CSV, JSON lines, JSON documents, Avro and Parquet.
 
-Pure: bytes in, records out. A file that is not what the contract says yields one reject that stands
-for the whole file, so that nothing is lost and the other files go on.
+A file that is not what the contract says yields one reject that stands for the whole file, one that
+is cut or damaged a reject for the rest of it, so that nothing is lost and the other files go on.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
-
-import msgspec
+from collections.abc import Iterator
+from typing import Final
 
 from lakehouse.contracts.model import Contract, FileFormat
-from lakehouse.decoding.decode import UNDECODABLE, Reject
+from lakehouse.decoding import avrofile, jsonfile, parquetfile
+from lakehouse.decoding.csvfile import CsvReader
+from lakehouse.decoding.lines import is_line_safe
+from lakehouse.decoding.records import EMPTY, FileRecord
+from lakehouse.decoding.source import MemorySource, Source, inflated, packing
 
-_KEPT_BYTES: Final = 1024 * 1024
-"""How much of a file that cannot be taken apart is kept as the payload of its reject."""
+_PACKED_NAMES: Final = (".gz", ".gzip", ".zz", ".zlib")
 
-
-class FileRecord(NamedTuple):
-    """One record of a file: its payload, and its text values where the format is not JSON."""
-
-    payload: bytes
-    values: Mapping[str, str] | Reject | None = None
+__all__ = ["FileRecord", "can_split", "file_records", "object_records"]
 
 
 def file_records(body: bytes, contract: Contract) -> Iterator[FileRecord]:
-    """The records of a file in order; the n-th has row n."""
+    """The records of a file in order; the n-th has index n."""
+    return object_records(MemorySource(body), contract)
+
+
+def can_split(name: str, fmt: FileFormat) -> bool:
+    """Whether a file can be read in parts, as far as its name and the contract tell."""
+    if name.lower().endswith(_PACKED_NAMES) or fmt.compression is not None:
+        return False
+    if fmt.type == "csv":
+        return not fmt.multiline and is_line_safe(fmt.encoding)
+    return fmt.type != "json"
+
+
+def object_records(
+    source: Source, contract: Contract, split: tuple[int, int] | None = None
+) -> Iterator[FileRecord]:
+    """The records of a file, or those that begin in a split of it: from one byte to before another.
+
+    The index of a record in a split is the byte at which it begins; in Parquet always its row; in
+    Avro as avrofile has it. A file that turns out to be compressed is no less read: by its first
+    split.
+    """
     fmt = contract.format
-    if not body.strip():
-        yield _whole(body, "empty", "expected at least one record, got an empty file")
+    if source.size == 0:
+        yield FileRecord(b"", EMPTY)
+        return
+    compression = packing(source, fmt)
+    if compression is not None and split is not None and split[0] > 0:
+        return
+    chunks = inflated(source.chunks(), compression) if compression else source.chunks()
+    whole = split is None or compression is not None
+    if fmt.type == "parquet":
+        yield from parquetfile.records(source, chunks if compression else None, split)
+    elif split is None or whole:
+        yield from _whole(chunks, contract)
     elif fmt.type == "csv":
-        yield from _csv(body, fmt, contract)
-    elif fmt.type == "ndjson":
-        yield from (FileRecord(line) for line in body.splitlines() if line.strip())
+        yield from CsvReader(contract).split(source, *split)
+    elif fmt.type == "avro":
+        yield from avrofile.split_records(source, *split)
     else:
-        yield from _document(body, fmt)
+        yield from jsonfile.split_records(source, *split)
 
 
-def _whole(body: bytes, code: str, detail: str) -> FileRecord:
-    return FileRecord(body[:_KEPT_BYTES], Reject(code, detail))
-
-
-def _document(body: bytes, fmt: FileFormat) -> Iterator[FileRecord]:
-    try:
-        if fmt.records is None:
-            records = msgspec.json.decode(body, type=list[msgspec.Raw])
-        else:
-            document = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-            if fmt.records not in document:
-                yield _whole(
-                    body,
-                    "missing",
-                    f"expected the records under {fmt.records!r}, got the keys "
-                    f"{', '.join(sorted(document)) or 'none'}",
-                )
-                return
-            records = msgspec.json.decode(document[fmt.records], type=list[msgspec.Raw])
-    except UNDECODABLE as error:
-        yield _whole(body, "malformed", f"not a JSON document of records: {error}")
-        return
-    for record in records:
-        yield FileRecord(bytes(record))
-
-
-def _csv(body: bytes, fmt: FileFormat, contract: Contract) -> Iterator[FileRecord]:
-    try:
-        text = body.removeprefix(codecs.BOM_UTF8).decode(fmt.encoding)
-    except UnicodeDecodeError as error:
-        yield _whole(body, "malformed", f"not {fmt.encoding} text: {error}")
-        return
-    lines = _Lines(text)
-    reader = csv.reader(lines, delimiter=fmt.delimiter, strict=True)
-    try:
-        header = next(reader)
-    except csv.Error as error:
-        yield _whole(body, "malformed", f"no CSV header: {error}")
-        return
-    absent = [f.name for f in contract.fields if f.required and f.name not in header]
-    if absent:
-        yield _whole(
-            body,
-            "header",
-            f"expected the columns {', '.join(absent)}, got {', '.join(header)[:200]}",
-        )
-        return
-    head = lines.taken()
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield FileRecord((head + lines.taken()).encode(fmt.encoding), _not_csv(error))
-            continue
-        # A row only means something under its header, so its payload carries both.
-        payload = (head + lines.taken()).encode(fmt.encoding)
-        if len(row) == len(header):
-            yield FileRecord(payload, dict(zip(header, row, strict=True)))
-        elif row:
-            yield FileRecord(
-                payload,
-                Reject("malformed", f"expected {len(header)} values, got {len(row)}"),
-            )
-
-
-def _not_csv(error: csv.Error) -> Reject:
-    return Reject("malformed", f"not a CSV row: {error}")
-
-
-class _Lines:
-    """Lines for a CSV reader that remembers the raw text of the row it is on."""
-
-    def __init__(self, text: str) -> None:
-        self._lines = io.StringIO(text, newline="")
-        self._raw: list[str] = []
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        self._raw.append(line)
-        return line
-
-    def taken(self) -> str:
-        """The text read since the last call."""
-        raw, self._raw = "".join(self._raw), []
-        return raw
+def _whole(chunks: Iterator[bytes], contract: Contract) -> Iterator[FileRecord]:
+    kind = contract.format.type
+    if kind == "csv":
+        yield from CsvReader(contract).records(chunks)
+    elif kind == "ndjson":
+        yield from jsonfile.line_records(chunks)
+    elif kind == "avro":
+        yield from avrofile.records(chunks)
+    else:
+        yield from jsonfile.document_records(chunks, contract.format)

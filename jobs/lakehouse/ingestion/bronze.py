@@ -68,13 +68,14 @@ class BronzeWriter:
         columns: Sequence[pa.Array],
         rejects: Sequence[Reject | None],
         payloads: Sequence[bytes],
-        source: str,
-        sequences: Sequence[str] | str,
+        source: pa.Array | str,
+        sequences: pa.Array | Sequence[str] | str,
         indexes: pa.Array | int,
         partition_keys: Sequence[str | None] | None,
         arrived_at: pa.Array | datetime,
+        attempts: pa.Array | None = None,
     ) -> int:
-        """Append deliveries of one source; a single value stands for all rows. The payloads' bytes.
+        """Append deliveries; a single value stands for all rows. The payloads' bytes.
 
         ``columns`` are the contract's, in its order; ``indexes`` as one number counts on from it.
         """
@@ -90,7 +91,7 @@ class BronzeWriter:
         timestamp = pa.timestamp("us", tz="UTC")
         by_name |= {
             "_payload": pa.array(payloads, pa.binary()),
-            "_source": _repeat(source, count, pa.string()),
+            "_source": _fill(source, count, pa.string()),
             "_sequence": _fill(sequences, count, pa.string()),
             "_index": pa.array(range(indexes, indexes + count), pa.int64())
             if isinstance(indexes, int)
@@ -101,7 +102,7 @@ class BronzeWriter:
             "_arrived_at": _fill(arrived_at, count, timestamp),
             "_ingested_at": _repeat(self._plan.made_at, count, timestamp),
             "_load": _repeat(self._plan.load, count, pa.int64()),
-            "_attempt": _repeat(0, count, pa.int32()),
+            "_attempt": _repeat(0, count, pa.int32()) if attempts is None else attempts,
             "_contract_version": _repeat(self._contract.version, count, pa.string()),
             "_reject": _reject_column(rejects, len(bad)),
         }

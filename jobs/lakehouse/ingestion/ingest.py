@@ -13,17 +13,21 @@ from pyiceberg.table import Table
 
 from lakehouse.aws import Aws
 from lakehouse.contracts.model import Contract
+from lakehouse.decoding.again import Redecoder
 from lakehouse.decoding.decode import RowDecoder
 from lakehouse.decoding.registry import SchemaRegistry, glue_registry
 from lakehouse.ingestion.bronze import BronzeWriter
 from lakehouse.ingestion.icetable import IcebergLoadTable
 from lakehouse.ingestion.kinesis import Stream
 from lakehouse.ingestion.landing import LandingAttempt, LandingPlanner
-from lakehouse.ingestion.ledger import Claim, Ledger, Plan
+from lakehouse.ingestion.ledger import Claim, Ledger, Plan, RejectFilter
 from lakehouse.ingestion.loads import Attempt, LoadReport, Loads, log_load, work
+from lakehouse.ingestion.rejects import count_rejects
+from lakehouse.ingestion.replay import ReplayPlanner, ReplayReport, run_replay
+from lakehouse.ingestion.replayread import ReplayAttempt, outcomes_now
 from lakehouse.ingestion.streamread import BronzeSink, StreamAttempt
 from lakehouse.store import S3Store
-from lakehouse.tables import ensure_table
+from lakehouse.tables import ensure_table, load_table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -57,6 +61,8 @@ def work_on(
     ledger = open_ledger(aws, contract.dataset)
 
     def attempt() -> Attempt:
+        if plan.replay is not None:
+            return _replay_attempt(aws, plan, plan.replay.contract, part)
         table = _worker_table(aws, contract.dataset, contract.version)
         if plan.parts[part].shards:
             writer = BronzeWriter(table, contract, plan, part)
@@ -70,9 +76,17 @@ def work_on(
     return work(ledger, plan.load, part, attempt)
 
 
+def _replay_attempt(aws: Aws, plan: Plan, contract: Contract, part: int) -> Attempt:
+    # What it reads was published just now, so the table is not the one that the worker keeps.
+    table = aws.catalog().load_table(f"bronze.{contract.dataset}")
+    redecoder = Redecoder(contract, _registry(aws, contract))
+    return ReplayAttempt(table, redecoder, BronzeWriter(table, contract, plan, part), plan, part)
+
+
 def _registry(aws: Aws, contract: Contract) -> SchemaRegistry | None:
     """Where a stream's writer schemas are: in the account of the stream."""
-    return glue_registry(aws, contract.stream.role) if contract.format.type == "avro" else None
+    framed = contract.source == "stream" and contract.format.type == "avro"
+    return glue_registry(aws, contract.stream.role) if framed else None
 
 
 @functools.cache
@@ -115,8 +129,50 @@ def on_spark(
 def land(aws: Aws, contract: Contract, execute: Callable[[Plan], Iterable[Claim]]) -> list[Plan]:
     """Land everything that has arrived for a dataset; the loads that it took."""
     loads = open_loads(aws, contract)
-    planner = LandingPlanner(aws, loads.ledger)
+    planner = LandingPlanner(aws, contract, loads.ledger)
     done: list[Plan] = []
     while (plan := loads.run(planner, execute)) is not None:
         done.append(plan)
     return done
+
+
+def replay(
+    aws: Aws,
+    contract: Contract,
+    which: RejectFilter,
+    execute: Callable[[Plan], Iterable[Claim]],
+    *,
+    told: Callable[[str], None] = lambda _: None,
+    observe: Callable[[LoadReport], None] = log_load,
+) -> ReplayReport:
+    """Replay the rejects of a dataset by today's contract; what became of them.
+
+    An unfinished load of somebody else comes first: it is waited for, and carried out here where
+    nobody does. ``told`` hears of what takes a while, ``observe`` of each load that is done.
+    """
+    loads = open_loads(aws, contract, observe=observe)
+    table = ensure_table(aws, contract, "bronze")
+
+    def count(wanted: RejectFilter, upto: int) -> dict[int, int]:
+        table.refresh()
+        found = count_rejects(table, wanted, upto)
+        return {load: codes.total() for load, codes in found.items()}
+
+    planner = ReplayPlanner(loads.ledger, count, contract, which)
+    return run_replay(loads, planner, contract, execute, told)
+
+
+def forecast(
+    aws: Aws,
+    contract: Contract,
+    which: RejectFilter,
+    progress: Callable[[int], object] = lambda _: None,
+) -> ReplayReport:
+    """What a replay would make of the rejects of a dataset now; nothing is written.
+
+    ``progress`` is told how many more are decoded.
+    """
+    table = load_table(aws, "bronze", contract.dataset)
+    redecoder = Redecoder(contract, _registry(aws, contract))
+    outcomes = outcomes_now(table, redecoder, which, progress) if table else {}
+    return ReplayReport(contract.dataset, contract.version, True, None, outcomes)

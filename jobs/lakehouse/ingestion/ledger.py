@@ -6,21 +6,23 @@ entry of the one who was first.
     <dataset>/ledger.json                 the ledger's identity
     <dataset>/plans/<load>.json           what a load covers, by part
     <dataset>/claims/<load>/<part>.json   what a part read, and the files that hold it
-    <dataset>/landed/<key>/<version>      an object version that some load has covered
+    <dataset>/landed/<key>!<version>      an object version that some load has covered
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Literal, TypeVar
+from itertools import groupby
+from typing import Final, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
+from lakehouse.contracts.model import Contract
 from lakehouse.errors import LedgerError, TransientError
 from lakehouse.store import Store
 
@@ -56,20 +58,64 @@ class ShardEnd(msgspec.Struct, frozen=True):
     """MillisBehindLatest of the last answer."""
 
 
-class ObjectRef(msgspec.Struct, frozen=True):
-    """One version of an object in the landing zone."""
+class ObjectRef(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One version of an object in the landing zone, or a split of it.
+
+    A split are the records that begin from byte ``first`` to before ``last``; without ``last`` it
+    is the whole object.
+    """
 
     key: str
     version: str
     size: int
     arrived_at: datetime
+    etag: str = ""
+    first: int = 0
+    last: int | None = None
+    manifest: bool = False
+    """Whether it only says which objects belong together; it is covered, and has no records."""
+    rows: int | None = None
+    """How many records its manifest says that it has."""
+
+
+class RejectFilter(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Which rejects: those that meet every condition, by the row that says so now.
+
+    ``codes`` are reasons, none for all; ``first`` to ``last`` the loads that brought the row, both
+    included; ``since`` to before ``until`` when the record arrived.
+    """
+
+    codes: tuple[str, ...] = ()
+    first: int | None = None
+    last: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """What a replay covers: the rejects as of load ``upto``, decoded again by ``contract``.
+
+    The contract stands here whole, as whoever carries the load out may know another one.
+    """
+
+    which: RejectFilter
+    upto: int
+    contract: Contract
+
+
+class LoadRange(msgspec.Struct, frozen=True):
+    """Loads from ``first`` to ``last``, both included."""
+
+    first: int
+    last: int
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One task's share of a load: shards or objects."""
+    """One task's share of a load: shards, objects, or the rejects that some loads brought."""
 
     shards: tuple[ShardStart, ...] = ()
     objects: tuple[ObjectRef, ...] = ()
+    rejects: LoadRange | None = None
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -108,6 +154,7 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     stream: StreamState | None = None
     accepted_loss: str = ""
     """What somebody let go, where the stream had lost it before it was planned."""
+    replay: Replay | None = None
 
 
 class ClaimedFile(msgspec.Struct, frozen=True):
@@ -144,11 +191,33 @@ class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
     """How long reading and writing took."""
     accepted_loss: str = ""
     """What somebody let go, where the stream had lost it before it was read."""
+    outcomes: Mapping[str, Mapping[str, int]] = {}
+    """Of a replay: how many rejects of a reason became what, also those that stay as they are."""
 
     @property
     def records(self) -> int:
         """Deliveries read, good and rejected."""
         return self.good + sum(self.rejected.values())
+
+
+_NO_GROUP: Final[tuple[str | None, Iterator[tuple[str, str]]]] = (None, iter(()))
+_AS_IT_IS: Final = frozenset(b"-./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+
+
+def ordered_name(key: str) -> str:
+    """An object's key in the characters that suit a key of the ledger; sorted as the keys are.
+
+    What is not kept becomes a character that sorts where it does, and its value; nothing sorts
+    before ``!``.
+    """
+    return "".join(map(_ordered, key.encode()))
+
+
+def _ordered(byte: int) -> str:
+    if byte in _AS_IT_IS:
+        return chr(byte)
+    mark = "'" if byte < ord("-") else "=" if byte < ord("A") else "_" if byte < ord("a") else "~"
+    return f"{mark}{byte:02x}"
 
 
 class Ledger:
@@ -204,19 +273,43 @@ class Ledger:
 
     def mark_landed(self, objects: tuple[ObjectRef, ...]) -> None:
         """Remember that some load covers these object versions."""
-        for ref in objects:
-            key = self._landed_key(ref.key, ref.version)
+        keys = list(dict.fromkeys(self._landed_key(ref.key, ref.version) for ref in objects))
+        # They are marked in order, so where the last one is, all are.
+        if len(keys) > 1 and self._store.get(keys[-1]) is not None:
+            return
+        for key in keys:
             self._once(key, lambda: b"{}")
 
-    def landed(self) -> frozenset[tuple[str, str]]:
-        """Key (quoted) and version (quoted) of each object version that some load covers."""
-        prefix = f"{self.dataset}/landed/"
-        pairs = (key.removeprefix(prefix).partition("/") for key in self._store.list(prefix))
-        return frozenset((key, version) for key, _, version in pairs)
+    def not_landed(self, objects: Iterable[ObjectRef]) -> Iterator[ObjectRef]:
+        """Those object versions that no load covers; ``objects`` come in the order of their keys.
 
-    def has_landed(self, landed: frozenset[tuple[str, str]], key: str, version: str) -> bool:
-        """Whether an object version is among those of ``landed()``."""
-        return (quote(key, safe=""), quote(version, safe="")) in landed
+        Both listings are gone through side by side. Raises LedgerError where one is out of order.
+        """
+        landed = groupby(self._landed(), key=lambda pair: pair[0])
+        known, versions = next(landed, _NO_GROUP)
+        last = ""
+        for key, refs in groupby(objects, key=lambda ref: ref.key):
+            if key < last:
+                raise LedgerError(
+                    f"the listing of {self.dataset}'s landing zone has {key!r} behind {last!r}; "
+                    "expected the keys in order, without which what has landed cannot be told"
+                )
+            last, name = key, ordered_name(key)
+            while known is not None and known < name:
+                known, versions = next(landed, _NO_GROUP)
+            covered = {version for _, version in versions} if known == name else set()
+            yield from (ref for ref in refs if quote(ref.version, safe="") not in covered)
+
+    def _landed(self) -> Iterator[tuple[str, str]]:
+        prefix = f"{self.dataset}/landed/"
+        for key in self._store.list(prefix):
+            name, mark, version = key.removeprefix(prefix).rpartition("!")
+            if not mark:
+                raise LedgerError(
+                    f"ledger entry {key} is not of this version, expected {prefix}<key>!<version>; "
+                    "run the code version that wrote it: without it objects would land twice"
+                )
+            yield name, version
 
     def _plan_key(self, load: int) -> str:
         return f"{self.dataset}/plans/{load:012d}.json"
@@ -225,7 +318,7 @@ class Ledger:
         return f"{self.dataset}/claims/{load:012d}/{part:05d}.json"
 
     def _landed_key(self, key: str, version: str) -> str:
-        return f"{self.dataset}/landed/{quote(key, safe='')}/{quote(version, safe='')}"
+        return f"{self.dataset}/landed/{ordered_name(key)}!{quote(version, safe='')}"
 
     def _read(self, key: str, kind: type[_T]) -> _T | None:
         body = self._store.get(key)

@@ -80,6 +80,8 @@ class LoadReport(msgspec.Struct, frozen=True):
     seconds: float
     """From plan to published."""
     accepted_loss: str = ""
+    replay: bool = False
+    """Whether it decoded rejects again, so that nothing new was delivered."""
 
 
 def accepted_loss(plan: Plan, claims: Sequence[Claim]) -> str:
@@ -222,6 +224,7 @@ class Loads:
             publish_seconds=round((now - began).total_seconds(), 3),
             seconds=round((now - plan.made_at).total_seconds(), 3),
             accepted_loss=accepted_loss(plan, claims),
+            replay=plan.replay is not None,
         )
 
     def _state(self) -> TableState:

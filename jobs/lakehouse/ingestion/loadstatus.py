@@ -81,7 +81,8 @@ def ledger_status(ledger: Ledger, published: int, last: int) -> LoadStatus:
         made = [ledger.claim(load, part) for part in range(len(plan.parts))]
         claims = [claim for claim in made if claim is not None]
         lines.append(_line(plan, claims, published))
-        if len(claims) == len(plan.parts):
+        # A replay reads no shard; what the load before it read stands.
+        if len(claims) == len(plan.parts) and plan.replay is None:
             done = plan, claims
     state = after_load(done[0].stream, done[1]) if done and done[0].stream else None
     behind = {end.shard: end.behind_ms for c in (done[1] if done else ()) for end in c.shards}

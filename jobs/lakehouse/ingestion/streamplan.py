@@ -160,6 +160,17 @@ def after_load(before: StreamState, claims: Sequence[Claim]) -> StreamState:
     )
 
 
+def carried(before: StreamState, claims: Sequence[Claim]) -> StreamState:
+    """The state after a load, for one that does not read the stream.
+
+    Whether the children of a shard that was read to its end are listed is left to the next load
+    that does, so ``through`` stands still until then.
+    """
+    closed = any(end.closed for claim in claims for end in claim.shards)
+    state = after_load(before, claims)
+    return msgspec.structs.replace(state, childless=state.childless or closed)
+
+
 def gone_parents(state: StreamState, shards: Shards) -> tuple[str, ...]:
     """The parents of shards not read yet that nobody has read and the stream no longer lists."""
     known = {*state.finished, *state.positions}

@@ -1,28 +1,30 @@
-"""Builds marts: one SELECT over silver, read at fixed snapshots, audited and published like silver.
+"""Builds marts: one SELECT over tables at fixed snapshots, audited and published like silver.
 
-A mart is built anew when a snapshot it reads, its SELECT or its contract has changed since.
+In part, just those partitions are overwritten that the changed days of the inputs count in; the
+files of all others are carried over as they are.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 
 from lakehouse import naming
 from lakehouse.aws import Aws
-from lakehouse.contracts.model import Contract
-from lakehouse.errors import GateError
-from lakehouse.marts.sql import check_columns, inputs_of, pinned
-from lakehouse.promotion.gate import audit
+from lakehouse.contracts.model import Contract, Contracts
+from lakehouse.errors import ContractError, GateError, PublishConflictError
+from lakehouse.marts.parts import Parts, parts_of
+from lakehouse.marts.plan import Plan, partitioned, plan, wanted_partitions
+from lakehouse.marts.sql import check_columns, pinned
+from lakehouse.promotion.gate import audit, fingerprint
 from lakehouse.promotion.progress import (
+    GATED,
     HELD,
-    INPUTS,
-    SELECT,
     Held,
     as_property,
     read_state,
@@ -41,30 +43,14 @@ from lakehouse.promotion.refine import (
     read_candidate,
     snapshot_summary,
 )
-from lakehouse.tables import ensure_table, load_table
+from lakehouse.promotion.runclaim import run_claim
+from lakehouse.promotion.verdict import Origin
+from lakehouse.tables import ensure_table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 Clock = Callable[[], datetime]
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a mart would be made from now; ``waits_for`` names inputs that have no rows yet."""
-
-    inputs: dict[str, int]
-    waits_for: tuple[str, ...]
-    select: str
-    """Fingerprint of the SELECT and of the contract's version."""
-    current: bool
-    """Whether the published mart was made from just this."""
-
-    @property
-    def idle(self) -> str:
-        """Why there is nothing to build; empty when there is."""
-        if self.waits_for:
-            return f"waits for {', '.join(self.waits_for)}"
-        return "nothing has changed" if self.current else ""
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,131 +60,193 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     published: bool = False
     rows: int = 0
     inputs: dict[str, int] = {}
+    days: tuple[tuple[str, str], ...] = ()
+    """Half-open ranges of days of the partition field that were built anew; empty: all or none."""
+    whole: str = ""
+    """Why it was made anew as a whole."""
     verdict: str | None = None
     reason: str = ""
 
 
-def plan(aws: Aws, contract: Contract, sql: str) -> Plan:
-    """What the mart would be made from now; reads metadata only.
-
-    Raises GateError when just this was held before.
-    """
-    heads: dict[str, int] = {}
-    waits = []
-    for name in inputs_of(contract.dataset, sql):
-        layer, _, dataset = name.partition(".")
-        head = _head(load_table(aws, "gold" if layer == "gold" else "silver", dataset))
-        if head is None:
-            waits.append(name)
-        else:
-            heads[name] = head
-    fingerprint = hashlib.sha256(f"{contract.version}\n{sql}".encode()).hexdigest()[:16]
-    mart = load_table(aws, "gold", contract.dataset)
-    state = read_state(mart) if mart else None
-    found = Plan(
-        inputs=heads,
-        waits_for=tuple(waits),
-        select=fingerprint,
-        current=state is not None
-        and state.base is not None
-        and (state.inputs, state.select) == (heads, fingerprint),
-    )
-    held = state.held if state else None
-    if held is not None and (held.made_from, held.contract_version) == (
-        _made_from(found),
-        contract.version,
-    ):
-        refuse_held(contract.dataset, held)
-    return found
-
-
 def build(
-    aws: Aws, spark: SparkSession, contract: Contract, sql: str, *, clock: Clock, run_id: str
-) -> Build:
-    """Bring a mart up to date with its inputs.
-
-    Raises ContractError when the SELECT's columns are not the contract's, GateError when the gate
-    fails it, PublishConflictError when the table keeps moving.
-    """
-    for attempt in conflict_retries():
-        with attempt:
-            number = attempt.retry_state.attempt_number
-            return _build(aws, spark, contract, sql, clock=clock, run_id=run_id, attempt=number)
-    raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-def _build(
     aws: Aws,
     spark: SparkSession,
     contract: Contract,
     sql: str,
     *,
+    contracts: Contracts,
     clock: Clock,
     run_id: str,
-    attempt: int,
+    code: str = "",
+    full: bool = False,
 ) -> Build:
-    from pyspark.sql.functions import lit
+    """Bring a mart up to date with its inputs; ``full``: as a whole, even if nothing changed.
 
-    made = plan(aws, contract, sql)
-    if made.idle:
-        return Build(dataset=contract.dataset, inputs=made.inputs, reason=made.idle)
-    rows = spark.sql(pinned(contract.dataset, sql, made.inputs))
-    check_columns(contract, rows.schema)
-    state = read_state(ensure_table(aws, contract, "gold"))
-    now = clock()
-    drop_dead_branches(aws, "gold", contract.dataset, now)
-    branch = branch_name(run_id, attempt, now)
-    create_branch(spark, "gold", contract, branch, state.base)
-    summary = {
-        "lakehouse.run": run_id,
-        "lakehouse.inputs": as_property(made.inputs),
-        "lakehouse.contract-version": contract.version,
-    }
-    table = f"{naming.CATALOG}.{naming.table('gold', contract.dataset)}.`branch_{branch}`"
-    with conflicts_told(), snapshot_summary(spark, summary):
-        rows.writeTo(table).overwrite(lit(True))
-    candidate = read_candidate(aws, "gold", contract, branch, state.base)
-    try:
-        verdict, key = audit(
-            aws, spark, contract, candidate, run_id=run_id, clock=clock, inputs=made.inputs
+    ``code`` is the release that runs. Raises ContractError when the SELECT's columns are not the
+    contract's, GateError when the gate fails it, PublishConflictError when the table keeps moving,
+    RunningElsewhereError while another run works on the mart.
+    """
+    run = _Run(aws, spark, contract, sql, contracts, clock=clock, run_id=run_id, code=code)
+    with run_claim(aws, "gold", contract.dataset, run_id):
+        for attempt in conflict_retries():
+            with attempt:
+                return run.once(full, attempt.retry_state.attempt_number)
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+class _Run:
+    """One build of one mart."""
+
+    def __init__(
+        self,
+        aws: Aws,
+        spark: SparkSession,
+        contract: Contract,
+        sql: str,
+        contracts: Contracts,
+        *,
+        clock: Clock,
+        run_id: str,
+        code: str,
+    ) -> None:
+        self._aws = aws
+        self._spark = spark
+        self._contract = contract
+        self._sql = sql
+        self._contracts = contracts
+        self._clock = clock
+        self._run_id = run_id
+        self._code = code
+
+    def once(self, full: bool, attempt: int) -> Build:
+        contract = self._contract
+        made = plan(self._aws, contract, self._sql, self._contracts, full=full)
+        if made.idle:
+            return Build(dataset=contract.dataset, inputs=made.inputs, reason=made.idle)
+        self._check_columns(pinned(contract.dataset, self._sql, made.inputs, made.live))
+        parts = None
+        if not made.whole:
+            parts = parts_of(self._spark, contract, self._contracts, made)
+            if parts is None:
+                why = "a row that changed has no day, or the calendar's first or last"
+                made = msgspec.structs.replace(made, whole=why)
+        table = ensure_table(self._aws, contract, "gold")
+        if parts is None:
+            self._repartition(table)
+        made = msgspec.structs.replace(made, state=made.state or read_state(table))
+        if parts is not None and not parts.touched.ranges:
+            return self._nothing(made)
+        now = self._clock()
+        drop_dead_branches(self._aws, "gold", contract.dataset, now)
+        branch = branch_name(self._run_id, attempt, now)
+        self._write(made, parts, branch)
+        return self._publish(made, parts, branch)
+
+    def _nothing(self, made: Plan) -> Build:
+        record(self._aws, "gold", made.dataset, made.known, {**made.progress, HELD: None})
+        return Build(
+            dataset=made.dataset, inputs=made.inputs, reason="what changed counts in no day"
         )
-    except GateError:
-        record(aws, "gold", contract.dataset, state, {}, drop=[branch])
-        raise
-    if not verdict.passed:
-        held = Held(
-            made_from=_made_from(made),
-            contract_version=contract.version,
-            reason=verdict.reason,
+
+    def _write(self, made: Plan, parts: Parts | None, branch: str) -> None:
+        from pyspark.sql.functions import expr
+
+        contract = self._contract
+        create_branch(self._spark, "gold", contract, branch, made.known.base)
+        summary = {
+            "lakehouse.run": self._run_id,
+            "lakehouse.code": self._code,
+            "lakehouse.inputs": as_property(made.inputs),
+            "lakehouse.contract-version": contract.version,
+        }
+        where = "true" if parts is None else parts.where
+        text = pinned(contract.dataset, self._sql, made.inputs, _both(parts, made.live))
+        rows = self._spark.sql(text).where(where)
+        target = f"{naming.CATALOG}.{naming.table('gold', contract.dataset)}.`branch_{branch}`"
+        with conflicts_told(), snapshot_summary(self._spark, summary):
+            rows.writeTo(target).overwrite(expr(where))
+
+    def _publish(self, made: Plan, parts: Parts | None, branch: str) -> Build:
+        contract, state = self._contract, made.known
+        candidate = read_candidate(self._aws, "gold", contract, branch, state.base)
+        checks = fingerprint(contract)
+        # Twins of a key lie in one partition only where its field is part of the key.
+        keyed = parts is not None and parts.touched.field in contract.deduplicate.key
+        origin = Origin(
+            run_id=self._run_id,
+            code=self._code,
+            inputs=made.inputs,
+            touched=parts.touched if parts is not None else None,
+            scope=parts.where if parts is not None and keyed and state.gated == checks else "",
+        )
+        try:
+            verdict, key = audit(
+                self._aws, self._spark, contract, candidate, origin, clock=self._clock
+            )
+        except GateError:
+            record(self._aws, "gold", contract.dataset, state, {}, drop=[branch])
+            raise
+        progress = {**made.progress, GATED: checks}
+        if not verdict.passed:
+            held = Held(
+                made_from=made.made_from,
+                contract_version=contract.version,
+                reason=verdict.reason,
+                verdict=key,
+                branch=candidate.branch,
+                snapshot_id=candidate.snapshot_id,
+                at=verdict.checked_at,
+                base=candidate.base,
+                progress=progress,
+            )
+            record(self._aws, "gold", contract.dataset, state, {HELD: as_property(held)})
+            refuse_held(contract.dataset, held)
+        publish(self._aws, candidate, state, {**progress, HELD: None}, rebuilt=parts is None)
+        return Build(
+            dataset=contract.dataset,
+            published=True,
+            rows=candidate.rows,
+            inputs=made.inputs,
+            days=parts.touched.ranges if parts is not None else (),
+            whole=made.whole,
             verdict=key,
-            branch=candidate.branch,
-            snapshot_id=candidate.snapshot_id,
-            at=verdict.checked_at,
+            reason=verdict.reason,
         )
-        record(aws, "gold", contract.dataset, state, {HELD: as_property(held)})
-        refuse_held(contract.dataset, held)
-    publish(
-        aws,
-        candidate,
-        state,
-        {INPUTS: as_property(made.inputs), SELECT: made.select, HELD: None},
-    )
-    return Build(
-        dataset=contract.dataset,
-        published=True,
-        rows=candidate.rows,
-        inputs=made.inputs,
-        verdict=key,
-        reason=verdict.reason,
-    )
+
+    def _check_columns(self, select: str) -> None:
+        """By analysis alone, without a row being read."""
+        from pyspark.errors import AnalysisException
+
+        try:
+            schema = self._spark.sql(select).schema
+        except AnalysisException as error:
+            raise ContractError(
+                f"marts/{self._contract.dataset}.sql: {str(error).strip().splitlines()[0]}"
+            ) from error
+        check_columns(self._contract, schema)
+
+    def _repartition(self, table: Table) -> None:
+        """Partition new files as the contract says; a build as a whole leaves no other."""
+        wanted = wanted_partitions(self._contract)
+        if partitioned(table) == wanted:
+            return
+        try:
+            with table.update_spec() as update:
+                for field in table.spec().fields:
+                    update.remove_field(field.name)
+                for name, transform in wanted:
+                    own = name if transform == "identity" else f"{name}_{transform}"
+                    update.add_field(name, transform, own)
+        except CommitFailedException as error:
+            raise PublishConflictError(
+                f"gold.{self._contract.dataset}: the table moved while its partitions were "
+                "changed; start over"
+            ) from error
 
 
-def _made_from(plan: Plan) -> str:
-    inputs = ", ".join(f"{name} at {snapshot}" for name, snapshot in plan.inputs.items())
-    return f"{inputs} by SELECT {plan.select}"
-
-
-def _head(table: Table | None) -> int | None:
-    """Main's snapshot, None when there is no table or none with rows."""
-    main = table.metadata.refs.get("main") if table else None
-    return main.snapshot_id if main else None
+def _both(parts: Parts | None, live: dict[str, str]) -> dict[str, str]:
+    """By table, the predicate of the rows that are to be read."""
+    regions = dict(live)
+    for table, region in (parts.regions if parts is not None else {}).items():
+        regions[table] = f"({region}) AND ({live[table]})" if table in live else region
+    return regions

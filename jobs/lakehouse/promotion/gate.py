@@ -76,19 +76,23 @@ def verify(
     *,
     now: datetime,
     scope: str = "",
+    loads: Sequence[int] = (),
     published: soda.Published | None = None,
 ) -> Finding:
     """Run the contract's checks on a branch of its table; ``now`` is what freshness is told by.
 
-    Raises GateError when Soda itself breaks.
+    Rows that the ``loads`` brought lie within ``scope``. Raises GateError when Soda itself breaks.
     """
     path = soda.dataset_path(contract, branch)
     live = live_predicate(contract)
+    brought = f"_load IN ({', '.join(map(str, loads))})" if loads else ""
     rendered = soda.checks(contract, published)
     try:
         results = _execute(
             spark,
-            soda.documents(contract, path, published=published, live=live, scope=scope),
+            soda.documents(
+                contract, path, published=published, live=live, scope=scope, brought=brought
+            ),
             now,
         )
     except Exception as error:  # Soda raises whatever its drivers raise
@@ -104,7 +108,6 @@ def verify(
     )
     if not finding.evaluated or all(check.outcome == "pass" for check in finding.checks):
         return finding
-    where = [predicate for predicate in (scope, live) if predicate]
     table = samples.branch_table(contract, branch)
     by_name = {(r.kind, r.column, r.settings["name"]): r for r in rendered}
 
@@ -112,9 +115,12 @@ def verify(
         known = by_name.get((check.type, check.column, check.name))
         if check.outcome == "pass" or known is None:
             return check
-        near = where if known.row_wise else where[len(where) - bool(live) :]
-        predicate = " AND ".join(f"({part})" for part in near)
-        found = samples.offending(spark, contract, table, predicate, known)
+        if scope and known.row_wise:
+            looked_at = soda.narrowed(known, brought)
+            predicate = " AND ".join(f"({part})" for part in (scope, live) if part)
+        else:
+            looked_at, predicate = known, live
+        found = samples.offending(spark, contract, table, predicate, looked_at)
         return msgspec.structs.replace(check, samples=found)
 
     return msgspec.structs.replace(finding, checks=tuple(map(with_samples, finding.checks)))
@@ -159,6 +165,7 @@ def audit(
         candidate.branch,
         now=now,
         scope=origin.scope,
+        loads=origin.loads,
         published=published_now(spark, contract, candidate.base),
     )
     if finding.evaluated:

@@ -1,108 +1,116 @@
-"""The MERGE of an increment into silver: its condition, its pruning and what it updates.
+"""How a candidate of silver is written: what differs from what it holds, and only that.
 
-Iceberg prunes files by literals alone: a condition on the key, or on another row's event time,
-makes it scan the whole table. So the days that the increment touches are collected first and put
-in.
+What silver holds of the touched keys is read first, by literals; held against what it has to hold,
+it gives the changes. So the MERGE names rows by their delivery, is pruned to the files that hold
+them, and is a mere append where every row is new.
 """
+
+# ruff: noqa: S608 - names and literals are the contract's own
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, timedelta
-from typing import Final
-
 from lakehouse import naming
 from lakehouse.contracts.model import Contract
-from lakehouse.tables import SILVER_COLUMNS
-
-_MOST_LITERALS: Final = 100
-"""Above this a predicate costs more to plan than its pruning saves: the outer range stands in."""
+from lakehouse.promotion.order import DELIVERY, column_names, element_names, equal, listed
+from lakehouse.tables import SPARK_TYPES, is_chained
 
 
-def silver_columns(contract: Contract) -> list[str]:
-    """The names of silver's columns in order."""
-    return [field.name for field in contract.fields] + [name for name, _, _ in SILVER_COLUMNS]
+def current(contract: Contract, silver: str, region: str, keys: str) -> str:
+    """SELECT of silver's rows of the keys in the view ``keys``; ``region`` as region() gives it.
 
-
-def pruning_field(contract: Contract) -> str | None:
-    """The field whose values in an increment bound where its keys can be in the table.
-
-    The event time where the contract bounds the comparison in days, else a partition field or the
-    event time that is part of the key; None: the whole table has to be compared.
+    Only what decides about a row is read; the rest of it is null.
     """
-    rule = contract.deduplicate
-    if rule.within_days is not None and contract.event_time is not None:
-        return contract.event_time
-    wanted = [*(partition.field for partition in contract.partition_by), contract.event_time]
-    return next((name for name in wanted if name in rule.key), None)
-
-
-def pruning(contract: Contract, values: Sequence[date | str]) -> str:
-    """A predicate of literals on ``t`` that every row with a key of the increment fulfils."""
-    field = pruning_field(contract)
-    if field is None or not values:
-        return ""
-    kind = contract.field(field).type
-    if kind not in {"date", "timestamp"}:
-        if len(values) > _MOST_LITERALS or kind != "string":
-            return ""
-        return f"t.`{field}` IN ({', '.join(_text(str(value)) for value in values)})"
-    days = [value for value in values if isinstance(value, date)]
-    ranges = _ranges(days, contract.deduplicate.within_days or 0)
-    if len(ranges) > _MOST_LITERALS:
-        ranges = [(ranges[0][0], ranges[-1][1])]
-    literal = "TIMESTAMP '{} 00:00:00+00:00'" if kind == "timestamp" else "DATE '{}'"
-    parts = [
-        f"(t.`{field}` >= {literal.format(low)} AND t.`{field}` < {literal.format(high)})"
-        for low, high in ranges
-    ]
-    return f"({' OR '.join(parts)})"
-
-
-def _ranges(days: Sequence[date], slack: int) -> list[tuple[date, date]]:
-    """Half-open ranges that hold every day and ``slack`` days about it."""
-    ranges: list[tuple[date, date]] = []
-    for day in sorted(days):
-        low, high = day - timedelta(days=slack), day + timedelta(days=slack + 1)
-        if ranges and low <= ranges[-1][1]:
-            ranges[-1] = (ranges[-1][0], high)
-        else:
-            ranges.append((low, high))
-    return ranges
-
-
-def merge_statement(contract: Contract, branch: str, view: str, predicate: str) -> str:
-    """The MERGE of the view that holds the increment into a branch of silver."""
-    rule = contract.deduplicate
-    conditions = [f"t.`{name}` = s.`{name}`" for name in rule.key]
-    event = contract.event_time
-    if rule.within_days is not None and event is not None:
-        bound = f"INTERVAL '{rule.within_days}' DAY"
-        conditions.append(f"t.`{event}` BETWEEN s.`{event}` - {bound} AND s.`{event}` + {bound}")
-    if predicate:
-        conditions.append(predicate)
-    columns = silver_columns(contract)
-    target = f"{naming.CATALOG}.{naming.table('silver', contract.dataset)}"
-    update = ""
-    if rule.keep == "latest":
-        newer = "s.`_load` >= t.`_load`"
-        if event is not None:
-            newer = (
-                f"t.`{event}` IS NULL OR s.`{event}` > t.`{event}` "
-                f"OR (s.`{event}` = t.`{event}` AND {newer})"
-            )
-        assigned = ", ".join(f"`{name}` = s.`{name}`" for name in columns)
-        update = f"WHEN MATCHED AND ({newer}) THEN UPDATE SET {assigned}\n"
+    where = f"\n  WHERE {region}" if region else ""
+    values = ", ".join(_known(contract, name) for name in column_names(contract))
     return (
-        f"MERGE INTO {target}.`branch_{branch}` t\n"
-        f"USING `{view}` s\n"
-        f"ON {' AND '.join(conditions)}\n"
-        f"{update}"
-        f"WHEN NOT MATCHED THEN INSERT ({', '.join(f'`{name}`' for name in columns)})\n"
-        f"VALUES ({', '.join(f's.`{name}`' for name in columns)})"
+        f"SELECT {values} FROM (\n"
+        f"  SELECT * FROM {silver}{where}) t LEFT SEMI JOIN `{keys}` k\n"
+        f"ON {equal(contract.deduplicate.key, 't', 'k')}"
     )
 
 
-def _text(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+def _known(contract: Contract, name: str) -> str:
+    rule = contract.deduplicate
+    # Rows may be older than the contract's bound or deletes.
+    if name == "_tombstone":
+        return f"coalesce(t.`{name}`, false) AS `{name}`"
+    if name in {"_seen_from", "_seen_to"} and is_chained(contract):
+        return f"coalesce(t.`{name}`, t.`{contract.event_time}`) AS `{name}`"
+    needed = {*rule.key, contract.event_time, *(p.field for p in contract.partition_by)}
+    if rule.history or name.startswith("_") or name in needed:
+        return f"t.`{name}`"
+    return f"CAST(NULL AS {SPARK_TYPES[contract.field(name).type]}) AS `{name}`"
+
+
+def all_elements(
+    contract: Contract, increment: str, current: str | None, again: tuple[str, str] | None
+) -> str:
+    """SELECT of what the rows of the touched keys are made from.
+
+    Views: new deliveries, silver's rows (None: it has none), and ``again``: keys that are made anew
+    and all that bronze has of them.
+    """
+    names = listed(element_names(contract), "e")
+    rest = ""
+    if again is not None:
+        rest = f" LEFT ANTI JOIN `{again[0]}` k ON {equal(contract.deduplicate.key, 'e', 'k')}"
+    views = [increment, *([current] if current is not None else [])]
+    parts = [f"SELECT {names} FROM `{view}` e{rest}" for view in views]
+    if again is not None:
+        parts.append(f"SELECT {names} FROM `{again[1]}` e")
+    return "\nUNION ALL\n".join(parts)
+
+
+def changes(contract: Contract, kept: str, current: str | None) -> str:
+    """SELECT of the rows in which silver differs from the view ``kept``.
+
+    ``_new``: the row is not there yet; ``_gone``: it is there and is to go; neither: it changes.
+    """
+    names = column_names(contract)
+    if current is None:
+        return f"SELECT {listed(names)}, true AS _new, false AS _gone FROM `{kept}`"
+    differs = "".join(f" OR NOT r.`{name}` <=> c.`{name}`" for name in _derived(contract))
+    return (
+        f"SELECT {listed(names, 'r')}, c._load IS NULL AS _new, false AS _gone\n"
+        f"FROM `{kept}` r LEFT JOIN `{current}` c ON {equal(DELIVERY, 'r', 'c')}\n"
+        f"WHERE c._load IS NULL{differs}\n"
+        "UNION ALL\n"
+        f"SELECT {listed(names, 'c')}, false AS _new, true AS _gone\n"
+        f"FROM `{current}` c LEFT ANTI JOIN `{kept}` r ON {equal(DELIVERY, 'c', 'r')}"
+    )
+
+
+def insert_statement(contract: Contract, branch: str, changes: str) -> str:
+    """The INSERT of changes that are all new into a branch of silver."""
+    names = listed(column_names(contract))
+    return f"INSERT INTO {_target(contract, branch)} ({names})\nSELECT {names} FROM `{changes}`"
+
+
+def merge_statement(contract: Contract, branch: str, changes: str, files: str) -> str:
+    """The MERGE of changes into a branch of silver.
+
+    ``files`` is a predicate of literals on ``t`` that the rows fulfil which are there.
+    """
+    names = column_names(contract)
+    condition = equal(DELIVERY, "t", "s") + (f" AND {files}" if files else "")
+    assigned = ", ".join(f"`{name}` = s.`{name}`" for name in _derived(contract))
+    update = f"WHEN MATCHED THEN UPDATE SET {assigned}\n" if assigned else ""
+    return (
+        f"MERGE INTO {_target(contract, branch)} t\n"
+        f"USING `{changes}` s\n"
+        f"ON {condition}\n"
+        "WHEN MATCHED AND s._gone THEN DELETE\n"
+        f"{update}"
+        f"WHEN NOT MATCHED THEN INSERT ({listed(names)})\n"
+        f"VALUES ({listed(names, 's')})"
+    )
+
+
+def _derived(contract: Contract) -> list[str]:
+    """The columns in which a row changes while it stands for the same delivery."""
+    deliveries_own = {*(field.name for field in contract.fields), *DELIVERY, "_tombstone"}
+    return [name for name in column_names(contract) if name not in deliveries_own]
+
+
+def _target(contract: Contract, branch: str) -> str:
+    return f"{naming.CATALOG}.{naming.table('silver', contract.dataset)}.`branch_{branch}`"

@@ -2,13 +2,14 @@
 
 Rows are read by ``_load``, not by snapshot, so that expiry, compaction and erasure in bronze do not
 matter. The cost follows the increment: bronze is read by load, silver by the days that it touches.
+What comes out does not depend on how loads were cut or in which order they were promoted.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,44 +19,91 @@ from lakehouse import naming
 from lakehouse.aws import Aws
 from lakehouse.contracts.model import Contract
 from lakehouse.errors import PublishConflictError
-from lakehouse.promotion.merge import merge_statement, pruning, pruning_field, silver_columns
+from lakehouse.promotion.deliveries import in_loads, newest_attempts, past_and
+from lakehouse.promotion.increment import Increment
+from lakehouse.promotion.merge import insert_statement, merge_statement
+from lakehouse.promotion.progress import Touched, read_state
 from lakehouse.promotion.publish import Candidate
-from lakehouse.tables import SILVER_COLUMNS, SPARK_TYPES
+from lakehouse.promotion.region import file_field, within
+from lakehouse.promotion.verdict import LoadCounts
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 _REFUSALS: Final = ("CommitFailedException", "CommitStateUnknownException")
 _SNAPSHOT_PROPERTY: Final = "spark.sql.iceberg.snapshot-property."
 
 
 class Survey(msgspec.Struct, frozen=True):
-    """The loads that bring something to silver, in order, and whether any row is a replay."""
+    """The loads to promote, in order; whether any row is a replay; what each load brought."""
 
     loads: tuple[int, ...]
     replayed: bool
+    counts: tuple[LoadCounts, ...]
+    """Of each of the loads, by the attempts that count."""
 
 
-def survey(
-    spark: SparkSession, contract: Contract, after: int, upto: int, without: Sequence[int]
+class Refined(msgspec.Struct, frozen=True):
+    """A candidate and where it differs from what is published.
+
+    ``scope`` is the predicate, on silver's columns, of the region that holds every changed row and
+    every row with a key of the loads; empty: the whole table.
+    """
+
+    candidate: Candidate
+    touched: Touched | None
+    scope: str
+
+
+def survey(  # noqa: PLR0917 - two readings of progress and their bounds
+    spark: SparkSession,
+    contract: Contract,
+    after: int,
+    upto: int,
+    without: Sequence[int],
+    taken_in: Sequence[int] = (),
 ) -> Survey:
-    """What the loads past ``after`` up to ``upto`` brought to bronze, but for those ``without``."""
-    from pyspark.sql import functions as f
+    """What the loads past ``after`` up to ``upto`` brought to bronze, and those ``taken_in``.
 
-    rows = (
-        spark.table(_name("bronze", contract))
-        .where((f.col("_load") > after) & (f.col("_load") <= upto))
-        .where(~f.col("_load").isin(list(without)))
-        .groupBy("_load")
-        .agg(
-            f.count_if(f.col("_reject").isNull()).alias("good"),
-            f.max("_attempt").alias("attempt"),
+    Loads ``without`` are left out; ``loads`` has those that bring silver something, or that may
+    have more rejects than the contract allows, and all that are taken in.
+    """
+    left_out = sorted(set(without) - set(taken_in))
+    new = f"(_load > {after} AND _load <= {upto} AND NOT {in_loads(left_out)})"
+    meant = f"({new} OR {in_loads(taken_in)})" if taken_in else new
+    settled = past_and((), upto, left_out)
+    found, replays = _counted(spark, contract, meant, None)
+    if replays or taken_in:
+        # Positions may have been replayed by loads that were promoted before.
+        counted, _ = _counted(spark, contract, meant, settled)
+        found = {load: counted.get(load, {}) for load in found}
+    limited = contract.gate.reject_share is not None
+    loads = {load for load, codes in found.items() if codes.get(None) or load in replays or limited}
+    counts = {
+        load: LoadCounts(
+            load, codes.get(None, 0), {c: n for c, n in codes.items() if c is not None}
         )
-        .collect()
+        for load, codes in found.items()
+    }
+    ordered = tuple(sorted(loads | set(taken_in)))
+    return Survey(
+        ordered, bool(replays), tuple(counts.get(n, LoadCounts(n, 0, {})) for n in ordered)
     )
-    # A replay that was rejected takes the attempt before it along, so it is read as well.
-    replayed = any(row["attempt"] for row in rows)
-    return Survey(tuple(sorted(row["_load"] for row in rows if row["good"] or replayed)), replayed)
+
+
+def _counted(
+    spark: SparkSession, contract: Contract, loads: str, settled: str | None
+) -> tuple[dict[int, dict[str | None, int]], frozenset[int]]:
+    """Deliveries by load and reason, None for good ones; and the loads that replay something."""
+    deliveries = newest_attempts(_name("bronze", contract), loads, settled)
+    rows = spark.sql(
+        "SELECT _load, _reject.code AS code, count(*) AS deliveries, max(_attempt) AS attempt\n"
+        f"FROM (\n{deliveries})\nGROUP BY _load, _reject.code"
+    ).collect()
+    found: dict[int, dict[str | None, int]] = defaultdict(dict)
+    for row in rows:
+        found[row["_load"]][row["code"]] = row["deliveries"]
+    return dict(found), frozenset(row["_load"] for row in rows if row["attempt"])
 
 
 def refine(
@@ -68,26 +116,40 @@ def refine(
     replayed: bool,
     branch: str,
     summary: Mapping[str, str],
-) -> Candidate:
-    """MERGE the good rows of ``loads`` into a new branch of silver made as of ``base``.
+) -> Refined:
+    """Bring the good rows of ``loads`` to a new branch of silver made as of ``base``.
 
-    ``summary`` becomes part of the candidate's snapshot summary.
+    ``loads`` may lie before others that are promoted. ``summary`` becomes part of the candidate's
+    snapshot summary; where nothing changes there is no new snapshot, unless rejects are limited.
     """
+    state = read_state(aws.catalog().load_table(naming.table("silver", contract.dataset)))
+    absent = {item.load for item in state.set_aside} | {item.load for item in state.taken_in}
+    settled = past_and(loads, state.promoted, sorted(absent - set(loads)))
+    late = any(load <= state.promoted for load in loads)
     create_branch(spark, "silver", contract, branch, base)
-    # Cut off from its tables: a MERGE reads its source twice, and Spark 4.1 cannot plan one over a
-    # view that reads an Iceberg table ("No plan for TableReference").
-    increment = deduplicated(
-        good_rows(spark, contract, loads, replayed), contract
-    ).localCheckpoint()
-    predicate = pruning(contract, touched(increment, contract))
-    view = f"{contract.dataset}_{branch}"
-    increment.createTempView(view)
-    try:
-        with conflicts_told(), snapshot_summary(spark, summary):
-            spark.sql(merge_statement(contract, branch, view, predicate))
-    finally:
-        spark.catalog.dropTempView(view)
-    return read_candidate(aws, "silver", contract, branch, base)
+    with Increment(
+        spark,
+        contract,
+        bronze=_name("bronze", contract),
+        silver=None if base is None else f"{_name('silver', contract)} VERSION AS OF {base}",
+        loads=in_loads(loads),
+        settled=settled,
+        replays=replayed or late,
+        name=f"{contract.dataset}_{branch}",
+    ) as increment:
+        changes = increment.changes()
+        # A load that is nothing but rejects gets its verdict on a snapshot of its own.
+        if changes.rows or contract.gate.reject_share is not None:
+            statement = insert_statement(contract, branch, changes.view)
+            if changes.replaces:
+                field = file_field(contract)
+                files = within(contract, field, changes.files, "t") if field else ""
+                statement = merge_statement(contract, branch, changes.view, files)
+            with conflicts_told(), snapshot_summary(spark, summary):
+                spark.sql(statement)
+    return Refined(
+        read_candidate(aws, "silver", contract, branch, base), changes.touched, changes.scope
+    )
 
 
 def create_branch(
@@ -149,90 +211,6 @@ def snapshot_summary(spark: SparkSession, summary: Mapping[str, str]) -> Iterato
     finally:
         for key in summary:
             spark.conf.unset(_SNAPSHOT_PROPERTY + key)
-
-
-def good_rows(
-    spark: SparkSession, contract: Contract, loads: Sequence[int], replayed: bool
-) -> DataFrame:
-    """The good deliveries of the loads; of a position that was replayed, the newest attempt."""
-    from pyspark.sql import Window
-    from pyspark.sql import functions as f
-
-    bronze = spark.table(_name("bronze", contract))
-    rows = bronze.where(f.col("_load").between(loads[0], loads[-1]))
-    if len(loads) != loads[-1] - loads[0] + 1:
-        rows = rows.where(f.col("_load").isin(list(loads)))
-    if replayed:
-        position = Window.partitionBy("_source", "_sequence", "_index")
-        newest = f.max("_attempt").over(position)
-        rows = rows.withColumn("_newest", newest).where(f.col("_attempt") == f.col("_newest"))
-    known = set(bronze.columns)
-    return rows.where(f.col("_reject").isNull()).select(
-        *(
-            f.col(field.name)
-            if field.name in known
-            else f.lit(None).cast(SPARK_TYPES[field.type]).alias(field.name)
-            for field in contract.fields
-        ),
-        *(name for name, _, _ in SILVER_COLUMNS),
-        "_arrived_at",
-    )
-
-
-def deduplicated(rows: DataFrame, contract: Contract) -> DataFrame:
-    """One row a key, the first or the latest as the contract keeps it.
-
-    With ``keep: first`` and a bound in days, rows of one key with a longer gap between them are not
-    compared; with ``keep: latest`` the bound is for the table alone, as a MERGE takes only one row
-    for each row it updates.
-    """
-    from pyspark.sql import Window
-    from pyspark.sql import functions as f
-
-    rule = contract.deduplicate
-    key = list(rule.key)
-    if rule.keep == "first" and rule.within_days is not None and contract.event_time is not None:
-        by_time = Window.partitionBy(key).orderBy(contract.event_time)
-        gap = f.unix_timestamp(contract.event_time) - f.unix_timestamp(
-            f.lag(contract.event_time).over(by_time)
-        )
-        far = f.coalesce((gap > rule.within_days * 86_400).cast("int"), f.lit(0))
-        rows = rows.withColumn("_far", far).withColumn("_era", f.sum("_far").over(by_time))
-        key = [*key, "_era"]
-    rank = f.row_number().over(Window.partitionBy(key).orderBy(*_order(contract)))
-    return rows.withColumn("_rank", rank).where("_rank = 1").select(*silver_columns(contract))
-
-
-def _order(contract: Contract) -> list[Column]:
-    """By arrival and position; the latest by event time before that."""
-    from pyspark.sql import functions as f
-
-    # Sequence numbers are decimal texts of some 56 digits: the longer one is the greater one.
-    arrival = [
-        f.col("_arrived_at"),
-        f.col("_load"),
-        f.col("_source"),
-        f.length("_sequence"),
-        f.col("_sequence"),
-        f.col("_index"),
-    ]
-    if contract.deduplicate.keep == "first":
-        return [column.asc() for column in arrival]
-    event = [f.col(contract.event_time)] if contract.event_time else []
-    return [column.desc() for column in [*event, *arrival]]
-
-
-def touched(rows: DataFrame, contract: Contract) -> list[date | str]:
-    """The days, or values, of the pruning field in the rows, in order."""
-    from pyspark.sql import functions as f
-
-    field = pruning_field(contract)
-    if field is None:
-        return []
-    by_day = contract.field(field).type in {"date", "timestamp"}
-    column = f.to_date(field) if by_day else f.col(field).cast("string")
-    found = rows.select(column.alias("touched")).distinct().where("touched IS NOT NULL")
-    return sorted(row["touched"] for row in found.collect())
 
 
 def _name(layer: naming.Layer, contract: Contract) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -20,8 +21,10 @@ from lakehouse.aws import Aws
 from lakehouse.errors import RunningElsewhereError
 from lakehouse.naming import Layer
 
-LIFE: Final = timedelta(minutes=1)
-"""How long a claim holds that its run no longer renews, as when it was killed."""
+LIFE: Final = 60.0
+"""Seconds for which a claim holds that its run no longer renews, as when it was killed."""
+_CLOCK: Final = (time.time,)
+"""The wall clock, where Soda, which freezes the process's clocks while it verifies, leaves it."""
 _TAKEN: Final = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
 _log = structlog.get_logger()
 
@@ -30,7 +33,8 @@ class RunClaim(msgspec.Struct, frozen=True):
     """Which run works on a table, and until when that holds unless it is renewed."""
 
     run_id: str
-    until: datetime
+    until: float
+    """Seconds since 1970."""
 
 
 def claim_key(table: str) -> str:
@@ -45,8 +49,8 @@ def run_claim(
     dataset: str,
     run_id: str,
     *,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    life: timedelta = LIFE,
+    clock: Callable[[], float] = _CLOCK[0],
+    life: float = LIFE,
 ) -> Iterator[None]:
     """Hold the claim on a table while this lasts, renewed in the background.
 
@@ -71,8 +75,8 @@ class _Claim:
         aws: Aws,
         table: str,
         run_id: str,
-        clock: Callable[[], datetime],
-        life: timedelta,
+        clock: Callable[[], float],
+        life: float,
     ) -> None:
         self._s3 = aws.client("s3")
         self._where = {"Bucket": aws.bucket("verdicts"), "Key": claim_key(table)}
@@ -87,7 +91,7 @@ class _Claim:
         if held is not None and held.until > self._clock():
             raise RunningElsewhereError(
                 f"{self._table}: run {held.run_id} works on it, by its claim until "
-                f"{held.until:%H:%M:%S} UTC; this run leaves it alone"
+                f"{datetime.fromtimestamp(held.until, UTC):%H:%M:%S} UTC; this run leaves it alone"
             )
         if not self._put({"IfMatch": etag} if etag else {"IfNoneMatch": "*"}):
             raise RunningElsewhereError(
@@ -99,7 +103,7 @@ class _Claim:
 
     def renew(self, ended: threading.Event) -> None:
         """Until ``ended``; a claim that is lost is no longer renewed."""
-        while not ended.wait(self._life.total_seconds() / 4):
+        while not ended.wait(self._life / 4):
             try:
                 if not self._put({"IfMatch": self._etag}):
                     _log.warning("run_claim_lost", table=self._table, run=self._run_id)

@@ -39,8 +39,14 @@ class Rendered(NamedTuple):
     settings: dict[str, Any]
 
     @property
+    def single_rows(self) -> bool:
+        """Whether each row keeps or breaks it by itself, whatever the others are."""
+        alone = self.kind != "duplicate" and "valid_reference_data" not in self.settings
+        return alone and self.row_wise
+
+    @property
     def row_wise(self) -> bool:
-        """Whether it holds for a table when it held before and holds for the rows that changed."""
+        """Whether it holds for a table when it held before and holds where rows changed."""
         threshold = self.settings.get("threshold") or {}
         strict = not set(threshold) - {"must_be", "level"} and threshold.get("must_be", 0) == 0
         return self.kind in _ROW_WISE and strict and "query" not in self.settings
@@ -69,21 +75,32 @@ def documents(
     published: Published | None = None,
     live: str = "",
     scope: str = "",
+    brought: str = "",
 ) -> list[str]:
     """The Soda contracts, as YAML, that together hold all checks; ``path`` is what is checked.
 
     ``live`` is the predicate of the rows that count. With a ``scope``, row-wise checks look at the
-    rows that it names alone, in a document of their own.
+    region that it names alone, in a document of their own, and checks of single rows at those that
+    were ``brought``: what is published stays out of it, such as rows that a person has approved.
     """
     every = checks(contract, published)
-    near = [check for check in every if scope and check.row_wise]
-    far = [check for check in every if check not in near]
+    near = [narrowed(check, brought) for check in every if scope and check.row_wise]
+    far = [check for check in every if not (scope and check.row_wise)]
     filters = [" AND ".join(f"({part})" for part in (scope, live) if part), live]
     return [
         yaml.safe_dump(_document(path, where, group), sort_keys=False, allow_unicode=True)
         for group, where in zip((near, far), filters, strict=True)
         if group
     ]
+
+
+def narrowed(check: Rendered, brought: str) -> Rendered:
+    """A check of single rows, of those that were brought alone."""
+    if not brought or not check.single_rows:
+        return check
+    own = check.settings.get("filter")
+    where = f"({own}) AND ({brought})" if own else brought
+    return check._replace(settings={**check.settings, "filter": where})
 
 
 def _document(path: str, where: str, group: list[Rendered]) -> dict[str, Any]:
@@ -96,11 +113,8 @@ def _document(path: str, where: str, group: list[Rendered]) -> dict[str, Any]:
         "dataset": path,
         **({"filter": where} if where else {}),
         **({"checks": rest} if rest else {}),
-        **(
-            {"columns": [{"name": name, "checks": own} for name, own in columns.items()]}
-            if columns
-            else {}
-        ),
+        # Soda wants the key even where no column has a check.
+        "columns": [{"name": name, "checks": own} for name, own in columns.items()],
     }
 
 

@@ -6,7 +6,7 @@ The contracts are validated where they are deployed; here their words are only l
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,13 @@ class Dataset(NamedTuple):
     owner: str
     source: str
     """``stream``, ``files``, ``pull`` or ``mart``."""
+    custom: Mapping[str, Any]
+    """The contract's ``customProperties``, as they are written."""
+
+    @property
+    def sets_aside(self) -> bool:
+        """Whether a load that fails its gate is left out instead of held."""
+        return bool((self.custom.get("gate") or {}).get("onFail") == "set-aside")
 
 
 def read_datasets(*sources: str) -> list[Dataset]:
@@ -37,4 +44,5 @@ def owners(datasets: Sequence[Dataset]) -> str:
 
 def _dataset(contract: dict[str, Any]) -> Dataset:
     custom = {p["property"]: p["value"] for p in contract["customProperties"]}
-    return Dataset(contract["schema"][0]["name"], contract["team"]["name"], custom["source"])
+    name, owner = contract["schema"][0]["name"], contract["team"]["name"]
+    return Dataset(name, owner, custom["source"], custom)

@@ -42,10 +42,10 @@ KINDS: Final[tuple[Kind, ...]] = (
     "compaction",
     "expiry",
 )
-_CALLS: Final[dict[Step, int]] = {"land": 30, "promote": 40, "marts": 35, "replay": 25}
+_CALLS: Final[dict[Step, int]] = {"land": 20, "promote": 40, "marts": 30, "replay": 9}
 """About how many calls a step makes; the call at which a fault strikes is drawn from them."""
-_LIFE: Final = timedelta(seconds=2)
-"""Of a run's claim, so that whoever comes after a dead one does not wait long."""
+_LIFE: Final = 2.0
+"""Seconds of a run's claim, so that whoever comes after a dead one does not wait long."""
 
 
 class Fault(msgspec.Struct, frozen=True):

@@ -1,0 +1,1 @@
+"""Where rows come from: trees of inputs, the way of one record, and OpenLineage events."""

@@ -1,0 +1,1 @@
+"""Reports of the gates: pages a person reads, rendered from verdicts alone."""
