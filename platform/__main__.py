@@ -51,7 +51,7 @@ def build() -> None:
     Streams(config, streams, keys["inbound"])
     Registry(config, streams)
     Catalog(config)
-    Governance(config, tuple(contracts))
+    governance = Governance(config, tuple(contracts))
     artifacts = Artifacts(release, lake["artifacts"])
     access = Access(config, account, keys, streams)
     jobs = Jobs(
@@ -95,6 +95,7 @@ def build() -> None:
         keys=keys,
         lake=lake,
         access=access,
+        governance=governance,
         arrivals=arrivals,
         analytics=analytics,
         alerts=alerts,

@@ -15,6 +15,7 @@ from estate.analytics import Analytics
 from estate.arrivals import Arrivals
 from estate.audit import Audit
 from estate.config import StackConfig
+from estate.governance import DATABASE, Governance
 from estate.keys import Keys
 from estate.lake import Lake
 from estate.network import Network
@@ -32,6 +33,7 @@ def outputs(
     keys: Keys,
     lake: Lake,
     access: Access,
+    governance: Governance,
     arrivals: Arrivals,
     analytics: Analytics,
     alerts: Alerts,
@@ -52,7 +54,8 @@ def outputs(
         "keys": keys.arns(),
         "streams": {c.dataset: c.stream.arn or naming.stream(prefix, c.dataset) for c in streams},
         "registry": prefix,
-        "databases": list(naming.LAYERS),
+        "databases": [*naming.LAYERS, DATABASE],
+        "history": governance.tables,
         "jobs": {job: naming.job(prefix, job) for job in access.jobs},
         "job_roles": {job: role.arn for job, role in access.jobs.items()},
         "airflow_role": access.airflow.arn,

@@ -73,6 +73,10 @@ def inventory(env: dict[str, str]) -> dict[str, Any]:
         "keys": sorted(item["KeyId"] for item in kms.list_keys()["Keys"]),
         "aliases": {a["AliasName"]: a["TargetKeyId"] for a in kms.list_aliases()["Aliases"]},
         "databases": {d["Name"]: d["LocationUri"] for d in glue.get_databases()["DatabaseList"]},
+        "history": {
+            table["Name"]: (table["TableType"], table["StorageDescriptor"], table["Parameters"])
+            for table in glue.get_tables(DatabaseName="governance")["TableList"]
+        },
         "jobs": {job["Name"]: job["DefaultArguments"] for job in jobs},
         "streams": client("kinesis", env).list_streams()["StreamNames"],
         "workgroups": client("athena", env).list_work_groups()["WorkGroups"],
@@ -110,6 +114,8 @@ def test_everything_that_is_declared_is_there(env: dict[str, str], outputs: dict
     assert found["databases"] == {
         layer: f"s3://{naming.bucket(PREFIX, layer)}/" for layer in naming.LAYERS
     } | {"governance": f"s3://{naming.bucket(PREFIX, 'verdicts')}/"}
+    assert {f"governance.{name}" for name in found["history"]} == set(outputs["history"])
+    assert set(found["databases"]) == set(outputs["databases"])
     assert set(found["jobs"]) == set(outputs["jobs"].values())
     others = {f"{PREFIX}-airflow", f"{PREFIX}-supervisor"}
     assert set(found["policies"]) == {*outputs["jobs"].values()} | others

@@ -100,6 +100,17 @@ CALLS["aws:glue/catalogDatabase:CatalogDatabase"] = _glue("CreateDatabase", "Dat
 CALLS["aws:glue/registry:Registry"] = plain("glue", "CreateRegistry")
 
 
+@makes("aws:glue/catalogTable:CatalogTable")
+def table(i: Inputs) -> Iterator[Call]:
+    """A table over files, or a view; the names of its parameters are its own."""
+    storage = pascal(i["storageDescriptor"])
+    if "SerDeInfo" in storage:
+        storage["SerdeInfo"] = storage.pop("SerDeInfo")
+    where = i.given(DatabaseName="databaseName")
+    wanted = {"StorageDescriptor": storage} | i.given(Parameters="parameters") | i.rest()
+    yield Call("glue", "CreateTable", where | {"TableInput": wanted})
+
+
 @makes("aws:glue/connection:Connection")
 def connection(i: Inputs) -> Iterator[Call]:
     """Where in the network jobs run; a connection of this type has no properties."""

@@ -16,8 +16,12 @@ WEEK_MINUTES: Final = 7 * 24 * 60
 POLICY_LIMIT: Final = 10_240
 """Characters of a role's inline policies. Source: IAM quotas."""
 KEEPING: Final = ("artifacts", "bronze", "gold", "landing", "ledger", "silver", "verdicts")
-ONCE: Final = ("ledger", "verdicts")
-"""Buckets whose objects are records: written once, never replaced or removed by a role."""
+ONCE: Final = {
+    "ledger": ("flights/plans/1.json", "flights/claims/1/0.json"),
+    "verdicts": ("dataset=flights/1.json", "approvals/flights/1.json"),
+}
+"""Buckets whose objects are records: written once, never replaced or removed by a role. Keys of
+each kind of them."""
 
 
 class Graph:

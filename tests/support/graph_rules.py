@@ -15,7 +15,11 @@ from support.graph import (
     statements,
 )
 
+from localaws.apply import Recorded
+
 _LAYERS = ("bronze", "silver", "gold")
+_ICEBERG = re.compile(r"iceberg|metadata_location", re.IGNORECASE)
+_JSON = {"org.openx.data.jsonserde.JsonSerDe", "org.apache.hive.hcatalog.data.JsonSerDe"}
 _SECRET = re.compile(r"password|secret|token|AKIA[0-9A-Z]{16}", re.IGNORECASE)
 
 
@@ -66,11 +70,27 @@ def role_policies_fit(graph: Graph) -> Iterator[str]:
 
 
 @rule
-def tables_belong_to_the_jobs(graph: Graph) -> Iterator[str]:
-    """Columns that Pulumi owned would be set back whenever a table has evolved."""
+def iceberg_tables_belong_to_the_jobs(graph: Graph) -> Iterator[str]:
+    """Columns that Pulumi owned would be set back whenever a table has evolved.
+
+    Tables over JSON, and views, have the columns that they are declared with.
+    """
     for resource in graph.resources:
-        if resource.type in {"aws:glue/catalogTable:CatalogTable", "aws:s3tables/table:Table"}:
+        if resource.type == "aws:s3tables/table:Table":
             yield f"table {resource.name} is declared here"
+    for name, table in graph.of("CatalogTable").items():
+        told = json.dumps([table.inputs.get("parameters"), table.inputs["storageDescriptor"]])
+        if table.inputs["databaseName"] in _LAYERS:
+            yield f"table {name} is declared here, in {table.inputs['databaseName']}"
+        if "openTableFormatInput" in table.inputs or _ICEBERG.search(told):
+            yield f"table {name} is declared here, an Iceberg table"
+        elif table.inputs.get("tableType") != "VIRTUAL_VIEW" and not _reads_json(table):
+            yield f"table {name} is declared here, neither over JSON nor a view"
+
+
+def _reads_json(table: Recorded) -> bool:
+    reader = table.inputs["storageDescriptor"].get("serDeInfo", {}).get("serializationLibrary", "")
+    return table.inputs.get("tableType") == "EXTERNAL_TABLE" and reader in _JSON
 
 
 @rule

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
 from support.graph import (
     KEEPING,
@@ -49,20 +50,48 @@ def what_was_erased_ends(graph: Graph) -> Iterator[str]:
 def records_are_written_once(graph: Graph) -> Iterator[str]:
     """A put without a condition could replace a claim or a verdict, and a delete free it."""
     policies = graph.of("BucketPolicy")
-    for name in ONCE:
+    for name, keys in ONCE.items():
         denied = [
-            s
+            pattern
             for s in statements(policies[name].inputs["policy"])
             if s["Effect"] == "Deny"
             and s["Action"] == "s3:PutObject"
             and s["Condition"].get("Null") == {"s3:if-none-match": "true"}
+            for pattern in listed(s["Resource"])
         ]
-        if not any(listed(s["Resource"])[0].endswith("/*") for s in denied):
-            yield f"bucket {name} takes puts that may replace"
-        arn = f"arn:aws:s3:::{policies[name].inputs['bucket']}/x/y.json"
-        for role in graph.of("Role").values():
-            if graph.may(role.inputs["name"], "s3:DeleteObject", arn):
-                yield f"role {role.name} may remove records from {name}"
+        for key in keys:
+            arn = f"arn:aws:s3:::{policies[name].inputs['bucket']}/{key}"
+            if not any(fnmatchcase(arn, pattern) for pattern in denied):
+                yield f"bucket {name} takes puts that may replace {key}"
+            for role in graph.of("Role").values():
+                if graph.may(role.inputs["name"], "s3:DeleteObject", arn):
+                    yield f"role {role.name} may remove {key} from {name}"
+
+
+@rule
+def what_the_gates_wrote_is_found(graph: Graph) -> Iterator[str]:
+    """Where a projection does not lead, a query finds nothing, and says nothing of it."""
+    bucket = graph.of("Bucket")["verdicts"].inputs["bucket"]
+    declared = {
+        contract.removesuffix(".yaml")
+        for o in graph.of("BucketObjectv2").values()
+        for contract in re.findall(r"^contracts/[0-9a-f]+/([^/]+\.yaml)$", o.inputs["key"])
+    }
+    reached = set()
+    for name, table in graph.of("CatalogTable").items():
+        if not table.inputs.get("partitionKeys"):
+            continue
+        given = table.inputs["parameters"]
+        if given.get("projection.enabled") != "true":
+            yield f"table {name} has partitions that nobody registers"
+        projected = set(given.get("projection.dataset.values", "").split(","))
+        for dataset in sorted(declared ^ projected):
+            yield f"table {name}: {dataset} is a dataset here alone or a partition alone"
+        reached.add(given.get("storage.location.template", "").replace("${dataset}", "flights"))
+    for key in ONCE["verdicts"]:
+        folder = f"s3://{bucket}/{key.rpartition('/')[0]}/"
+        if folder not in reached:
+            yield f"no table reads {folder}"
 
 
 @rule

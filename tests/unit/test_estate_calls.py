@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,16 @@ ALSO: dict[str, dict[str, Any]] = {
     "mails": {"alerts": {"emails": ["on-call@example.org"]}},
 }
 """Changes to staging, for resources that no stack has as it is."""
+ON, KIND, VALUES = "projection.enabled", "projection.dataset.type", "projection.dataset.values"
+PROJECTED = {
+    ON: "true",
+    KIND: "enum",
+    VALUES: "flights",
+    "storage.location.template": "s3://acme-lakehouse-prod-verdicts/",
+}
+NOISE = {f"k{n}": random.Random(n).randbytes(250_000).hex() for n in range(5)}
+VIEW = "/* Presto View: eyJvcmlnaW5hbFNxbCI6ICJTRUxFQ1QgMSJ9 */"
+"""Its text is {"originalSql": "SELECT 1"} alone."""
 
 
 @functools.cache
@@ -148,6 +159,26 @@ def test_an_input_that_goes_into_no_call_is_found() -> None:
         ("Budget", "monthly", "limitAmount", "many", "does not match"),
         ("AnomalySubscription", "anomalies", "frequency", "HOURLY", "'HOURLY' is none of"),
         ("Connection", "network", "connectionType", "VPN", "'VPN' is none of"),
+        ("CatalogTable", "verdicts", "name", "Verdicts", "'Verdicts' is not in lower case"),
+        ("CatalogTable", "verdicts", "databaseName", None, 'required parameter in input: "Dat'),
+        ("CatalogTable", "verdicts", "tableVersion", 2, 'parameter in TableInput: "TableVersion"'),
+        ("CatalogTable", "verdicts", "description", "d" * 2049, "2049 characters are not"),
+        ("CatalogTable", "verdicts", "partitionKeys.0.name", "layer", "two columns have one name"),
+        ("CatalogTable", "verdicts", "storageDescriptor.columns.0.name", "a b", "not in lower"),
+        ("CatalogTable", "verdicts", "storageDescriptor.columns.0.type", "x" * 131_073, "131073 c"),
+        ("CatalogTable", "verdicts", "storageDescriptor.location", "s" * 2057, "2057 characters"),
+        ("CatalogTable", "verdicts", "storageDescriptor.serDeInfo.library", "x", "Unknown paramet"),
+        ("CatalogTable", "verdicts", "parameters", PROJECTED, "no place for 'dataset'"),
+        ("CatalogTable", "verdicts", "parameters", {ON: "true"}, "has projection None"),
+        ("CatalogTable", "verdicts", "parameters", PROJECTED | {KIND: "list"}, "projection 'list'"),
+        ("CatalogTable", "verdicts", "parameters", PROJECTED | {VALUES: "a, b"}, "values 'a, b'"),
+        ("CatalogTable", "verdicts", "parameters", PROJECTED | {VALUES: ""}, "has values ''"),
+        ("CatalogTable", "verdicts", "parameters", {"x": "y" * 512_001}, "512001 characters are"),
+        ("CatalogTable", "verdicts", "parameters", NOISE, "compressed bytes are more than 1000000"),
+        ("CatalogTable", "checks", "parameters", {}, "has no parameter presto_view"),
+        ("CatalogTable", "checks", "viewOriginalText", "SELECT 1", "text is none of Athena's"),
+        ("CatalogTable", "checks", "viewOriginalText", VIEW, "its text lacks ['catalog', 'columns"),
+        ("CatalogTable", "checks", "storageDescriptor.columns.0.name", "set", "other columns than"),
     ],
 )  # fmt: skip
 def test_what_aws_would_refuse_is_found(

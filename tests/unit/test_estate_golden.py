@@ -11,6 +11,8 @@ from support.rendered import CONTRACTS, STACKS, estate, planted, with_radar
 from localaws.apply import render
 from localaws.golden import FOLDER, golden
 
+HISTORY = {f"aws:glue/catalogTable:CatalogTable {name}" for name in ("approvals", "verdicts")}
+"""Their partitions are the datasets."""
 UPDATE = "if it is meant, run 'nox -s golden' and commit what it writes"
 
 
@@ -73,13 +75,23 @@ def test_a_new_contract_adds_what_is_its_own_and_nothing_else(tmp_path: Path) ->
     changed = {title for title in before if before[title] != after[title]}
     assert changed == {
         "aws:iam/rolePolicy:RolePolicy ingest-main",
+        "aws:iam/rolePolicy:RolePolicy operate",
         "aws:cloudwatch/dashboard:Dashboard datasets",
+        *HISTORY,
     }
-    policy = "aws:iam/rolePolicy:RolePolicy ingest-main"
-    assert lines(before[policy]) <= lines(after[policy])
-    more = lines(after[policy]) - lines(before[policy])
-    assert all(re.search("radar|Schema|'*'", line) for line in more)
-    assert sum("radar" in line for line in more) == 5
+    for role, named in (("ingest-main", 5), ("operate", 0)):
+        policy = f"aws:iam/rolePolicy:RolePolicy {role}"
+        assert lines(before[policy]) <= lines(after[policy])
+        more = lines(after[policy]) - lines(before[policy])
+        assert all(re.search(r"radar|Schema|'\*'", line) for line in more)
+        assert sum("radar" in line for line in more) == named
+    for table in HISTORY:
+        (was,), (now,) = (
+            [line for line in lines(found[table]) if "projection.dataset.values" in line]
+            for found in (before, after)
+        )
+        assert lines(after[table]) - {now} == lines(before[table]) - {was}
+        assert set(now.split(": ")[1].split(",")) - set(was.split(": ")[1].split(",")) == {"radar"}
 
 
 def test_a_new_group_adds_its_job_its_role_and_its_schedule_too(tmp_path: Path) -> None:
@@ -95,6 +107,8 @@ def test_a_new_group_adds_its_job_its_role_and_its_schedule_too(tmp_path: Path) 
     }
     assert {title for title in before if before[title] != after[title]} == {
         "aws:iam/rolePolicy:RolePolicy airflow",
+        "aws:iam/rolePolicy:RolePolicy operate",
         "aws:iam/rolePolicy:RolePolicy supervisor",
         "aws:cloudwatch/dashboard:Dashboard datasets",
+        *HISTORY,
     }

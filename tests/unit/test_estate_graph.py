@@ -59,6 +59,8 @@ EXPIRY = {"id": "old", "status": "Enabled", "filter": {"prefix": ""}, "expiratio
 BUCKET = "arn:aws:s3:::acme-lakehouse-prod-"
 ROLE = "arn:aws:iam::123456789012:role/"
 LIFECYCLE = "BucketLifecycleConfiguration"
+TABLE = "CatalogTable"
+PROJECTED = of(estate("prod"), TABLE)["verdicts"].inputs["parameters"]
 EXPIRING = [
     inputs(LIFECYCLE, name, rules=[EXPIRY])
     for name in ("ledger", "bronze", "silver", "gold", "verdicts", "landing", "artifacts")
@@ -92,7 +94,9 @@ MISTAKES: Final[dict[str, list[Plant]]] = {
     "records_are_written_once": [
         statement("BucketPolicy", "ledger", "WrittenOnce"),
         statement("BucketPolicy", "verdicts", "WrittenOnce", Condition={}),
+        statement("BucketPolicy", "verdicts", "WrittenOnce", Resource=[f"{BUCKET}verdicts/runs/*"]),
         statement("RolePolicy", "land", "LedgerObjects", Action=["s3:DeleteObject"]),
+        statement("RolePolicy", "promote", "VerdictsRelease", Resource=[f"{BUCKET}verdicts/*"]),
     ],
     "events_reach_encrypted_queues": [
         statement("Key", "key-inbound", "Arrivals"),
@@ -143,8 +147,29 @@ MISTAKES: Final[dict[str, list[Plant]]] = {
     "role_policies_fit": [
         statement("RolePolicy", "land", "Logs", Resource=["r" * 10_240]),
     ],
-    "tables_belong_to_the_jobs": [
-        another("CatalogDatabase", "gold", "aws:glue/catalogTable:CatalogTable"),
+    "iceberg_tables_belong_to_the_jobs": [
+        another("CatalogDatabase", "gold", "aws:s3tables/table:Table"),
+        inputs(TABLE, "verdicts", databaseName="silver"),
+        inputs(TABLE, "checks", databaseName="gold"),
+        inputs(TABLE, "verdicts", parameters={"table_type": "ICEBERG"}),
+        inputs(TABLE, "verdicts", parameters={"metadata_location": "s3://x/1.metadata.json"}),
+        inputs(TABLE, "verdicts", openTableFormatInput={"icebergInput": {}}),
+        inputs(TABLE, "verdicts", tableType="MANAGED_TABLE"),
+        at(TABLE, "verdicts", "storageDescriptor.inputFormat", "org.apache.iceberg.mr.Input"),
+        at(TABLE, "verdicts", "storageDescriptor.serDeInfo", {}),
+    ],
+    "what_the_gates_wrote_is_found": [
+        without(TABLE, "approvals"),
+        inputs(TABLE, "verdicts", parameters=PROJECTED | {"projection.enabled": "false"}),
+        inputs(TABLE, "verdicts", parameters=PROJECTED | {"projection.dataset.values": "planes"}),
+        inputs(
+            TABLE,
+            "verdicts",
+            parameters=PROJECTED
+            | {
+                "storage.location.template": "s3://acme-lakehouse-prod-verdicts/verdicts/${dataset}/"
+            },
+        ),
     ],
     "every_job_has_a_role_of_its_own": [
         inputs("Job", "land", roleArn=f"{ROLE}acme-lakehouse-prod-promote"),

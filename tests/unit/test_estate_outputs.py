@@ -14,13 +14,18 @@ def test_the_outputs_name_what_is_there(stack: str) -> None:
         found.get("audit_bucket")
     } == set(found["buckets"].values())
     assert set(found["jobs"].values()) == {j.inputs["name"] for j in of(resources, "Job").values()}
-    assert set(found["job_roles"].values()) == {
-        j.inputs["roleArn"] for j in of(resources, "Job").values()
+    assert {"operate", "maintain"} < set(found["jobs"])
+    assert found["job_roles"] == {
+        name: j.inputs["roleArn"] for name, j in of(resources, "Job").items()
     }
     assert set(found["streams"].values()) == {
         s.inputs["name"] for s in of(resources, "Stream").values()
     }
     assert set(found["databases"]) == set(of(resources, "CatalogDatabase"))
+    assert set(found["history"]) == {
+        f"{table.inputs['databaseName']}.{table.inputs['name']}"
+        for table in of(resources, "CatalogTable").values()
+    }
     assert [found["registry"]] == [
         r.inputs["registryName"] for r in of(resources, "Registry").values()
     ]
