@@ -23,7 +23,7 @@ FAULTS = [
     Fault("killed after", "replay", 0, 5),
     Fault("twin", "promote", 2, 1),
     Fault("twin unclaimed", "promote", 1, 1),
-    Fault("outside commit", "promote", 3, 14),
+    Fault("outside commit", "promote", 2, 14),
     Fault("compaction", "promote", 2, 14),
     Fault("expiry", "marts", 1, 14),
 ]

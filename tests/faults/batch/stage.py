@@ -15,7 +15,7 @@ import msgspec
 import pyarrow.compute as pc
 import pytest
 from faults.batch.death import DiedError, Life, kill, living, meddle
-from faults.batch.story import Row, Story, deliveries, expected, totals
+from faults.batch.story import Row, Story, deliveries, expected, rounds_of, totals
 from faults.batch.watch import Reader
 from pyspark.sql import SparkSession
 
@@ -92,8 +92,9 @@ def draw(seed: int) -> Fault:
     kind = KINDS[seed % len(KINDS)]
     steps: tuple[Step, ...] = ("land", "promote", "marts", "replay")
     step = random.choice(steps if kind.startswith("killed") else ("promote", "marts", "promote"))
-    nth = {"land": 3, "promote": 4, "marts": 2, "replay": 1}[step]
-    return Fault(kind, step, random.randrange(nth), random.randrange(1, _CALLS[step] + 1))
+    rounds = rounds_of(seed)
+    times = {"land": rounds, "promote": rounds + 1, "marts": 2, "replay": 1}[step]
+    return Fault(kind, step, random.randrange(times), random.randrange(1, _CALLS[step] + 1))
 
 
 class Stage:
