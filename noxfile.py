@@ -98,6 +98,14 @@ def model(session: nox.Session) -> None:
 
 
 @nox.session
+def golden(session: nox.Session) -> None:
+    """Write anew what every stack declares, tests/golden/estate, after a change of the estate."""
+    python = environment(session, "lake")
+    env = quiet() | {"PYTHONPATH": "jobs:platform"}
+    session.run(str(python), "-m", "localaws.golden", env=env, external=True)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting with ruff (-- --fix to mend)."""
     python = environment(session, "checks")

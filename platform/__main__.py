@@ -7,17 +7,27 @@ import pulumi
 
 from estate.access import Access
 from estate.account import Account
+from estate.airflow import Airflow
+from estate.alarms import Alarms
+from estate.alerts import Alerts
 from estate.analytics import Analytics
+from estate.arrivals import Arrivals
 from estate.artifacts import Artifacts, WantedRelease
+from estate.audit import Audit
 from estate.catalog import Catalog
 from estate.config import parse_config
+from estate.cost import Cost
+from estate.failures import Failures
 from estate.governance import Governance
 from estate.jobs import Jobs
 from estate.keys import Keys
 from estate.lake import Lake
+from estate.network import Network
+from estate.outputs import outputs
+from estate.registry import Registry
 from estate.release import ROOT, make_release
 from estate.streams import Streams
-from lakehouse import naming
+from estate.supervisor import Supervisor
 from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import LakehouseError
 
@@ -33,26 +43,68 @@ def build() -> None:
     account = Account.current(config.prefix)
 
     keys = Keys(config.prefix, config.keys, account, protect=not config.disposable)
+    network = (
+        Network(config, config.network, account, keys["operations"]) if config.network else None
+    )
     lake = Lake(config, account, keys)
+    arrivals = Arrivals(config, lake, keys["inbound"])
     Streams(config, streams, keys["inbound"])
+    Registry(config, streams)
     Catalog(config)
-    Governance(config, tuple(contracts))
+    governance = Governance(config, tuple(contracts))
     artifacts = Artifacts(release, lake["artifacts"])
     access = Access(config, account, keys, streams)
-    jobs = Jobs(config, access, keys, release, after=artifacts)
+    jobs = Jobs(
+        config,
+        access,
+        keys,
+        release,
+        connection=network.connection if network else None,
+        after=artifacts,
+    )
+    ingests = [f"ingest-{group}" for group in access.groups]
+    Supervisor(config, ingests, account, keys["operations"], after=jobs)
     WantedRelease(release, lake["artifacts"], after=jobs)
     analytics = Analytics(config, keys)
-
-    pulumi.export("prefix", config.prefix)
-    pulumi.export("datasets", sorted(contracts))
-    pulumi.export("buckets", {purpose: lake[purpose].bucket for purpose in naming.BUCKETS})
-    pulumi.export("streams", {c.dataset: naming.stream(config.prefix, c.dataset) for c in streams})
-    pulumi.export("jobs", {job: naming.job(config.prefix, job) for job in access.jobs})
-    pulumi.export("workgroup", analytics.workgroup)
-    pulumi.export(
-        "contracts", f"s3://{naming.bucket(config.prefix, 'artifacts')}/{release.contracts}"
+    alerts = Alerts(config, account, keys["operations"])
+    Alarms(config, tuple(contracts.values()), alerts.topic, account)
+    Failures(config, alerts.topic)
+    audit = Audit(config, config.audit, account, lake, keys["operations"]) if config.audit else None
+    if config.cost:
+        Cost(config, config.cost, alerts.topic)
+    airflow = (
+        Airflow(
+            config,
+            config.airflow,
+            network,
+            lake,
+            contracts=contracts,
+            role=access.airflow,
+            key=keys["operations"],
+            topic=alerts.topic,
+        )
+        if config.airflow and network
+        else None
     )
-    pulumi.export("airflow_role", access.airflow.arn)
+
+    found = outputs(
+        config,
+        contracts,
+        release,
+        account,
+        keys=keys,
+        lake=lake,
+        access=access,
+        governance=governance,
+        arrivals=arrivals,
+        analytics=analytics,
+        alerts=alerts,
+        network=network,
+        audit=audit,
+        airflow=airflow,
+    )
+    for name, value in found.items():
+        pulumi.export(name, value)
 
 
 try:

@@ -16,6 +16,7 @@ from lakehouse import naming
 from lakehouse.aws import Aws
 from lakehouse.contracts.model import Contracts
 from lakehouse.contracts.odcs import load_contracts
+from lakehouse.decoding import registry
 from lakehouse.ingestion import ingest
 from lakehouse.spark import catalog_conf
 from localaws import local, sparkenv
@@ -121,5 +122,10 @@ def _environment(env: dict[str, str]) -> Iterator[None]:
 
 
 def _forget_clients() -> None:
-    for cached in (aws_module._client, aws_module._catalog, ingest._worker_table):
+    for cached in (
+        aws_module._client,
+        aws_module._catalog,
+        ingest._worker_table,
+        registry.glue_registry,
+    ):
         cached.cache_clear()

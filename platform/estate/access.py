@@ -50,11 +50,17 @@ class Access(pulumi.ComponentResource):
             "operate": lambda a, k: policies.operate(a, k, "operate", streamed, environment=needs),
             "maintain": lambda a, k: policies.maintain(a, k, "maintain", environment=needs),
         }
-        self.jobs = {job: self._role(job, ["glue"], rule) for job, rule in rules.items()}
+        self.jobs = {
+            job: self._role(job, ["glue"], _networked(rule) if config.network else rule)
+            for job, rule in rules.items()
+        }
         self.airflow = self._role(
             "airflow",
             ["airflow", "airflow-env"],
-            lambda a, k: policies.airflow(a, k, list(rules)),
+            lambda a, k: [
+                *policies.airflow(a, k, list(rules)),
+                *(policies.mwaa(a, k) if config.airflow else []),
+            ],
         )
         self.register_outputs({})
 
@@ -99,3 +105,7 @@ def stream_groups(streams: Iterable[Contract]) -> dict[str, tuple[Contract, ...]
 
 def _ingest(job: str, group: tuple[Contract, ...], *, environment: bool) -> Rules:
     return lambda a, k: policies.ingest(a, k, job, group, environment=environment)
+
+
+def _networked(rules: Rules) -> Rules:
+    return lambda a, k: [*rules(a, k), *policies.in_network(a)]

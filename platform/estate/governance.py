@@ -31,6 +31,11 @@ _PLAIN: Final[dict[type[inspect.Type], str]] = {
     inspect.BoolType: "boolean",
     inspect.LiteralType: "string",
 }
+_RECORDS: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
+    "verdicts": (Verdict, "dataset=${dataset}", "one row a candidate that was checked"),
+    "approvals": (Approval, "approvals/${dataset}", "one row a candidate that was approved"),
+}
+"""By table: what an object holds, where a dataset's objects lie, and what a row is."""
 _CHECKS: Final = {
     "dataset": "varchar",
     "layer": "varchar",
@@ -73,15 +78,7 @@ class Governance(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=not config.disposable),
         )
         below = pulumi.ResourceOptions(parent=database)
-        for name, record, folder, description in (
-            ("verdicts", Verdict, "dataset=${dataset}", "one row a candidate that was checked"),
-            (
-                "approvals",
-                Approval,
-                "approvals/${dataset}",
-                "one row a candidate that was approved",
-            ),
-        ):
+        for name, (record, folder, description) in _RECORDS.items():
             aws.glue.CatalogTable(
                 name,
                 name=name,
@@ -128,6 +125,7 @@ class Governance(pulumi.ComponentResource):
             view_expanded_text="/* Presto View */",
             opts=below,
         )
+        self.tables = [f"{DATABASE}.{name}" for name in (*_RECORDS, "checks")]
         self.register_outputs({})
 
 

@@ -38,7 +38,7 @@ def policy(role: str, statements: Iterable[Statement]) -> str:
     if len(text) > POLICY_LIMIT:
         raise EstateError(
             f"the policy of role {role} has {len(text)} characters; IAM takes {POLICY_LIMIT}: "
-            "give some of its datasets another group"
+            "give some of its datasets another group, or fewer of them streams of other accounts"
         )
     return text
 

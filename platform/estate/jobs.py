@@ -29,10 +29,12 @@ class Jobs(pulumi.ComponentResource):
         keys: Keys,
         release: Release,
         *,
+        connection: pulumi.Output[str] | None,
         after: pulumi.Resource,
     ) -> None:
         super().__init__("lakehouse:estate:Jobs", "jobs")
         self._config, self._access, self._release, self._after = config, access, release, after
+        self._connections = [connection] if connection is not None else None
         key = keys["operations"]
         self._security = aws.glue.SecurityConfiguration(
             "jobs",
@@ -76,6 +78,7 @@ class Jobs(pulumi.ComponentResource):
             },
             default_arguments=job_arguments(prefix, name, self._release) | dict(arguments),
             security_configuration=self._security.name,
+            connections=self._connections,
             # A run that waits in Glue's own queue is one that Airflow's retry does not know of.
             job_run_queuing_enabled=False,
             execution_property={"max_concurrent_runs": 1},

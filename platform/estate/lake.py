@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 import pulumi
 import pulumi_aws as aws
 
 from estate.account import Account
+from estate.bucket import PrivateBucket, as_json, expiring, leftovers, tls_only
 from estate.config import StackConfig
 from estate.keys import Keys
 from lakehouse import naming
@@ -42,99 +42,31 @@ class Lake(pulumi.ComponentResource):
         account: pulumi.Output[Account],
         keys: Keys,
     ) -> aws.s3.Bucket:
-        bucket = aws.s3.Bucket(
+        return PrivateBucket(
             purpose,
-            bucket=naming.bucket(config.prefix, purpose),
-            force_destroy=config.disposable,
-            opts=pulumi.ResourceOptions(parent=self, protect=not config.disposable),
-        )
-        below = pulumi.ResourceOptions(parent=bucket)
-        private = aws.s3.BucketPublicAccessBlock(
-            purpose,
-            bucket=bucket.bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=below,
-        )
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            purpose,
-            bucket=bucket.bucket,
-            rules=[
-                {
-                    "apply_server_side_encryption_by_default": {
-                        "sse_algorithm": "aws:kms",
-                        "kms_master_key_id": keys.of_bucket(purpose),
-                    },
-                    "bucket_key_enabled": True,
-                }
-            ],
-            opts=below,
-        )
-        versioning = aws.s3.BucketVersioning(
-            purpose,
-            bucket=bucket.bucket,
-            versioning_configuration={"status": "Enabled"},
-            opts=below,
-        )
-        aws.s3.BucketLifecycleConfiguration(
-            purpose,
-            bucket=bucket.bucket,
+            naming.bucket(config.prefix, purpose),
+            key=keys.of_bucket(purpose),
             rules=lifecycle(purpose, config),
-            # Rules on noncurrent versions are only valid on a versioned bucket.
-            opts=pulumi.ResourceOptions.merge(
-                below, pulumi.ResourceOptions(depends_on=[versioning])
-            ),
-        )
-        aws.s3.BucketPolicy(
-            purpose,
-            bucket=bucket.bucket,
-            policy=account.apply(lambda known: json.dumps(bucket_policy(known, purpose))),
-            # S3 refuses two changes of a bucket's access at the same time.
-            opts=pulumi.ResourceOptions.merge(below, pulumi.ResourceOptions(depends_on=[private])),
-        )
-        return bucket
+            policy=account.apply(as_json(lambda known: bucket_policy(known, purpose))),
+            disposable=config.disposable,
+            parent=self,
+        ).bucket
 
 
 def lifecycle(
     purpose: BucketPurpose, config: StackConfig
 ) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
     """What disappears by itself; current objects only from ``results``, never a ledger's claims."""
-    rules: list[aws.s3.BucketLifecycleConfigurationRuleArgsDict] = [
-        {
-            "id": "leftovers",
-            "status": "Enabled",
-            "filter": {"prefix": ""},
-            "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
-            "noncurrent_version_expiration": {"noncurrent_days": config.lake.noncurrent_days},
-        }
-    ]
+    rules = [leftovers(config.lake.noncurrent_days)]
     if purpose == "results":
-        rules.append(
-            {
-                "id": "results",
-                "status": "Enabled",
-                "filter": {"prefix": ""},
-                "expiration": {"days": config.analytics.results_days},
-            }
-        )
+        rules.append(expiring("results", config.analytics.results_days))
     return rules
 
 
 def bucket_policy(account: Account, purpose: BucketPurpose) -> dict[str, Any]:
     """Denies what nobody may do: speak without TLS, and overwrite a record made once."""
     arn = account.bucket(purpose)
-    statements: list[dict[str, Any]] = [
-        {
-            "Sid": "TlsOnly",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:*",
-            "Resource": [arn, f"{arn}/*"],
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        }
-    ]
+    statements = [tls_only(arn)]
     if purpose in _IMMUTABLE:
         statements.append(
             {

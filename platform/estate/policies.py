@@ -124,7 +124,148 @@ def airflow(account: Account, keys: KeyArns, jobs: Sequence[str]) -> list[Statem
         ),
         *objects(account, "landing", write=True, delete=True),
         *objects(account, "verdicts"),
-        *use_keys(keys, read=["operations"], write=["inbound"]),
+        allow(
+            "Arrivals",
+            [
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:GetQueueUrl",
+                "sqs:ReceiveMessage",
+            ],
+            [account.arn("sqs", f"{account.prefix}-arrivals")],
+        ),
+        allow("Alerts", ["sns:Publish"], [account.arn("sns", f"{account.prefix}-alerts")]),
+        allow(
+            "Secrets",
+            ["secretsmanager:GetSecretValue"],
+            [account.arn("secretsmanager", f"secret:{account.prefix}/airflow/*")],
+        ),
+        *use_keys(keys, read=["operations"], write=["inbound", "operations"]),
+    ]
+
+
+def mwaa(account: Account, keys: KeyArns) -> list[Statement]:
+    """What MWAA itself does under Airflow's role: read its DAGs, log, measure, queue tasks.
+
+    Source: the execution role of MWAA's user guide.
+    """
+    artifacts = account.bucket("artifacts")
+    return [
+        allow("AirflowObjects", ["s3:GetObject*"], [f"{artifacts}/airflow/*"]),
+        allow(
+            "AirflowBucket",
+            ["s3:GetBucket*", "s3:GetEncryptionConfiguration", "s3:List*"],
+            [artifacts],
+        ),
+        # S3 has no resource to name for this call, which MWAA makes before it starts.
+        allow("AirflowAccount", ["s3:GetAccountPublicAccessBlock"], ["*"]),
+        allow(
+            "AirflowLogs",
+            [
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:GetLogEvents",
+                "logs:GetLogGroupFields",
+                "logs:GetLogRecord",
+                "logs:GetQueryResults",
+                "logs:PutLogEvents",
+            ],
+            [account.arn("logs", f"log-group:airflow-{account.prefix}-*")],
+        ),
+        # Nor have CloudWatch Logs and CloudWatch for these.
+        allow("AirflowGroups", ["logs:DescribeLogGroups"], ["*"]),
+        allow(
+            "AirflowMetrics",
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            {"StringEquals": {"cloudwatch:namespace": "AmazonMWAA"}},
+        ),
+        allow(
+            "AirflowHeartbeat",
+            ["airflow:PublishMetrics"],
+            [account.arn("airflow", f"environment/{account.prefix}")],
+        ),
+        # The queue of tasks is in an account of MWAA's own.
+        allow(
+            "AirflowTasks",
+            [
+                "sqs:ChangeMessageVisibility",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:GetQueueUrl",
+                "sqs:ReceiveMessage",
+                "sqs:SendMessage",
+            ],
+            [f"arn:{account.partition}:sqs:{account.region}:*:airflow-celery-*"],
+        ),
+        # It is encrypted, as the environment's objects are, with the environment's key.
+        allow(
+            "AirflowKey",
+            ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*"],
+            [keys["operations"]],
+            {
+                "StringEquals": {
+                    "kms:ViaService": [
+                        f"{service}.{account.region}.amazonaws.com" for service in ("s3", "sqs")
+                    ]
+                }
+            },
+        ),
+    ]
+
+
+def in_network(account: Account) -> list[Statement]:
+    """What a Glue job does to have its workers in the estate's network."""
+    connection = account.arn("glue", f"connection/{account.prefix}-network")
+    return [
+        allow("Connection", ["glue:GetConnection"], [account.arn("glue", "catalog"), connection]),
+        # EC2 has no resource to name for these calls.
+        allow(
+            "NetworkLooks",
+            [
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeRouteTables",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeSubnets",
+                "ec2:DescribeVpcAttribute",
+                "ec2:DescribeVpcEndpoints",
+            ],
+            ["*"],
+        ),
+        allow(
+            "NetworkInterfaces",
+            ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"],
+            [
+                account.arn("ec2", kind)
+                for kind in ("network-interface/*", "security-group/*", "subnet/*")
+            ],
+        ),
+        allow(
+            "NetworkTags",
+            ["ec2:CreateTags", "ec2:DeleteTags"],
+            [account.arn("ec2", "network-interface/*")],
+            {"ForAllValues:StringEquals": {"aws:TagKeys": ["aws-glue-service-resource"]}},
+        ),
+    ]
+
+
+def supervisor(account: Account, key: str, jobs: Sequence[str]) -> list[Statement]:
+    """Starts the ingest jobs, and nothing else."""
+    return [
+        allow("Start", ["glue:StartJobRun"], [account.job(job) for job in jobs]),
+        # What a schedule sends is encrypted, and read under the role that it acts by.
+        allow("ScheduleKey", ["kms:Decrypt"], [key]),
+    ]
+
+
+def flow_logs(group: str) -> list[Statement]:
+    """Writes the network's flow logs, and nothing else."""
+    return [
+        allow(
+            "FlowLogs",
+            ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            [f"{group}:*"],
+        )
     ]
 
 

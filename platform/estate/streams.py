@@ -27,6 +27,7 @@ class Streams(pulumi.ComponentResource):
                 stream_mode_details={"stream_mode": config.streams.mode},
                 shard_count=config.streams.shards,
                 retention_period=config.streams.retention_hours,
+                max_record_size_in_kib=config.streams.max_record_kib,
                 encryption_type="KMS",
                 kms_key_id=key,
                 tags={"dataset": contract.dataset, "owner": contract.owner},

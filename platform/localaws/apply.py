@@ -68,6 +68,13 @@ def render(stack: str, contracts: Path, changes: Mapping[str, Any] | None = None
     return sorted(monitor.recorded, key=lambda r: (r.type, r.name))
 
 
+def render_outputs(stack: str, contracts: Path) -> dict[str, Any]:
+    """What a stack would say once it is up, with made-up ids; nothing is built."""
+    monitor = _Monitor(reference, "123456789012", "eu-west-1")
+    _run(stack, contracts, monitor, None)
+    return monitor.outputs
+
+
 def apply(stack: str, contracts: Path, env: Mapping[str, str]) -> dict[str, Any]:
     """Build the stack on the emulator that ``env`` names (AWS_ENDPOINT_URL); the stack's outputs.
 
@@ -100,10 +107,13 @@ class _Monitor:
         self.recorded: list[Recorded] = []
         self.outputs: dict[str, Any] = {}
         self._make = make
-        self._answers = {
+        self._answers: dict[str, Mapping[str, Any]] = {
             "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": account},
             "aws:index/getPartition:getPartition": {"partition": "aws"},
             "aws:index/getRegion:getRegion": {"region": region},
+            "aws:index/getAvailabilityZones:getAvailabilityZones": {
+                "names": [f"{region}{letter}" for letter in "abc"]
+            },
         }
         self._lock = threading.Lock()
 
@@ -174,9 +184,10 @@ def _run_here(stack: str, config: Mapping[str, Any], monitor: _Monitor) -> None:
     )
 
     with warnings.catch_warnings():
-        # The module warns of its own deprecated classes, which it defines when first looked into.
+        # These modules warn of their own deprecated classes, which they define when first looked
+        # into.
         warnings.simplefilter("ignore", DeprecationWarning)
-        _ = pulumi_aws.s3.Bucket
+        _ = pulumi_aws.s3.Bucket, pulumi_aws.ec2.Vpc
 
     def program() -> None:
         runpy.run_path(str(PROGRAM), run_name="__main__")

@@ -92,7 +92,7 @@ def handles(kind: str) -> Callable[[Handler], Handler]:
 def create(endpoint: Endpoint, kind: str, name: str, inputs: Mapping[str, Any]) -> Made:
     """Make a resource; EstateError for a type without handler and for a refused call."""
     # The handlers register themselves when their module is first imported.
-    from localaws import handlers_compute, handlers_storage  # noqa: F401
+    from localaws import handlers_compute, handlers_signals, handlers_storage  # noqa: F401
 
     if kind in LACKING:
         return reference(kind, name, inputs)
@@ -109,11 +109,43 @@ def create(endpoint: Endpoint, kind: str, name: str, inputs: Mapping[str, Any]) 
 
 
 def reference(kind: str, name: str, inputs: Mapping[str, Any]) -> Made:
-    """What a resource that nobody makes answers: an ARN with its name in it."""
-    service = kind.split(":")[1].split("/", maxsplit=1)[0]
+    """What a resource that nobody makes answers: an id and an ARN with its name in them."""
+    service, _, type_ = kind.split(":")[1].partition("/")
     called = str(inputs.get("name") or inputs.get("bucket") or name)
-    arn = f"arn:aws:{service}:eu-west-1:123456789012:{called}"
-    return called, {"arn": arn, "keyId": called}
+    outputs = {"arn": _arn(service, type_, called), "keyId": called}
+    if kind == "aws:sqs/queue:Queue":
+        outputs["url"] = f"https://sqs.eu-west-1.amazonaws.com/123456789012/{called}"
+    if kind == "aws:mwaa/environment:Environment":
+        outputs["webserverUrl"] = f"{called}.airflow.amazonaws.com"
+    if kind == "aws:s3/bucketObjectv2:BucketObjectv2":
+        outputs["versionId"] = "version"
+    return _IDS[type_].format(name) if type_ in _IDS else called, outputs
+
+
+_IDS: Final = {
+    "eip": "eipalloc-{}",
+    "internetGateway": "igw-{}",
+    "natGateway": "nat-{}",
+    "routeTable": "rtb-{}",
+    "securityGroup": "sg-{}",
+    "subnet": "subnet-{}",
+    "vpc": "vpc-{}",
+}
+"""Types whose ids AWS makes up, and how these begin; others are known by their name."""
+_ARNS: Final = {
+    "bucket": "arn:aws:s3:::{}",
+    "eventRule": "arn:aws:events:eu-west-1:123456789012:rule/{}",
+    "key": "arn:aws:kms:eu-west-1:123456789012:key/{}",
+    "logGroup": "arn:aws:logs:eu-west-1:123456789012:log-group:{}",
+    "registry": "arn:aws:glue:eu-west-1:123456789012:registry/{}",
+    "role": "arn:aws:iam::123456789012:role/{}",
+}
+
+
+def _arn(service: str, type_: str, called: str) -> str:
+    """ARN as AWS writes it, where another service's call would refuse any other."""
+    plain = f"arn:aws:{service}:eu-west-1:123456789012:{{}}"
+    return _ARNS.get(type_, plain).format(called)
 
 
 def found(call: Callable[[], Any], *missing: str) -> Any | None:

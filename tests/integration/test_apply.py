@@ -53,6 +53,7 @@ def client(service: str, env: dict[str, str]) -> Any:
 def inventory(env: dict[str, str]) -> dict[str, Any]:
     """All that the estate is made of, as the emulator says it."""
     s3, glue, iam, kms = (client(name, env) for name in ("s3", "glue", "iam", "kms"))
+    events = client("events", env)
     buckets = [item["Name"] for item in s3.list_buckets()["Buckets"]]
     roles = [item["RoleName"] for item in iam.list_roles()["Roles"]]
     jobs = glue.get_jobs()["Jobs"]
@@ -72,9 +73,36 @@ def inventory(env: dict[str, str]) -> dict[str, Any]:
         "keys": sorted(item["KeyId"] for item in kms.list_keys()["Keys"]),
         "aliases": {a["AliasName"]: a["TargetKeyId"] for a in kms.list_aliases()["Aliases"]},
         "databases": {d["Name"]: d["LocationUri"] for d in glue.get_databases()["DatabaseList"]},
+        "history": {
+            table["Name"]: (table["TableType"], table["StorageDescriptor"], table["Parameters"])
+            for table in glue.get_tables(DatabaseName="governance")["TableList"]
+        },
         "jobs": {job["Name"]: job["DefaultArguments"] for job in jobs},
         "streams": client("kinesis", env).list_streams()["StreamNames"],
         "workgroups": client("athena", env).list_work_groups()["WorkGroups"],
+        "queues": {
+            url: client("sqs", env).get_queue_attributes(
+                QueueUrl=url, AttributeNames=["Policy", "RedrivePolicy", "KmsMasterKeyId"]
+            )["Attributes"]
+            for url in client("sqs", env).list_queues().get("QueueUrls", [])
+        },
+        "topics": [item["TopicArn"] for item in client("sns", env).list_topics()["Topics"]],
+        "rules": {
+            rule["Name"]: [
+                target["Arn"]
+                for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+            ]
+            for rule in events.list_rules()["Rules"]
+        },
+        "alarms": sorted(
+            alarm["AlarmName"]
+            for page in client("cloudwatch", env).get_paginator("describe_alarms").paginate()
+            for alarm in page["MetricAlarms"]
+        ),
+        "schedules": {
+            item["Name"]: item["State"]
+            for item in client("scheduler", env).list_schedules()["Schedules"]
+        },
     }
 
 
@@ -86,14 +114,36 @@ def test_everything_that_is_declared_is_there(env: dict[str, str], outputs: dict
     assert found["databases"] == {
         layer: f"s3://{naming.bucket(PREFIX, layer)}/" for layer in naming.LAYERS
     } | {"governance": f"s3://{naming.bucket(PREFIX, 'verdicts')}/"}
+    assert {f"governance.{name}" for name in found["history"]} == set(outputs["history"])
+    assert set(found["databases"]) == set(outputs["databases"])
     assert set(found["jobs"]) == set(outputs["jobs"].values())
-    assert set(found["policies"]) == {*outputs["jobs"].values(), f"{PREFIX}-airflow"}
+    others = {f"{PREFIX}-airflow", f"{PREFIX}-supervisor"}
+    assert set(found["policies"]) == {*outputs["jobs"].values()} | others
     assert len(found["keys"]) == len(found["aliases"]) == 5
     assert outputs["workgroup"] in {group["Name"] for group in found["workgroups"]}
     declared = {
         r.inputs["key"] for r in render("local", CONTRACTS) if r.type.endswith(":BucketObjectv2")
     }
     assert {key for key, _ in found["versions"][f"{PREFIX}-artifacts"]} == declared
+
+
+def test_what_tells_and_wakes_is_there(env: dict[str, str], outputs: dict[str, Any]) -> None:
+    found = inventory(env)
+
+    assert set(found["queues"]) == {outputs["arrivals"], outputs["dead_arrivals"]}
+    arrivals = found["queues"][outputs["arrivals"]]
+    assert f"{PREFIX}-dead-arrivals" in arrivals["RedrivePolicy"]
+    assert "events.amazonaws.com" in arrivals["Policy"]
+    assert found["topics"] == [outputs["alerts"]]
+    assert found["rules"][f"{PREFIX}-failed-runs"] == [outputs["alerts"]]
+    (arn,) = found["rules"][f"{PREFIX}-arrivals"]
+    assert arn.endswith(f":{PREFIX}-arrivals")
+    declared = {
+        r.inputs["name"] for r in render("local", CONTRACTS) if r.type.endswith(":MetricAlarm")
+    }
+    assert set(found["alarms"]) == declared
+    # On one machine jobs run when somebody starts them.
+    assert found["schedules"] == {f"{PREFIX}-ingest-main": "DISABLED"}
 
 
 @pytest.mark.usefixtures("outputs")

@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import msgspec
 import pytest
+from support.rendered import STACKS, of, with_radar
 
 from estate import policies
 from estate.account import Account
@@ -44,8 +46,22 @@ ROLES = {
     "maintain": policies.maintain(ACCOUNT, ARNS, "maintain", environment=True),
     "airflow": policies.airflow(ACCOUNT, ARNS, ["land", "promote"]),
 }
-WITHOUT_RESOURCES = {"cloudwatch:PutMetricData", "glue:GetSecurityConfiguration"}
+WITHOUT_RESOURCES = {
+    "cloudwatch:PutMetricData",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcAttribute",
+    "ec2:DescribeVpcEndpoints",
+    "glue:GetSchemaVersion",
+    "glue:GetSecurityConfiguration",
+    "logs:DescribeLogGroups",
+    "s3:GetAccountPublicAccessBlock",
+}
 """Calls for which IAM knows no resource to name. Source: the service authorization reference."""
+WHOLE_FAMILIES = {"kms:GenerateDataKey*", "s3:GetBucket*", "s3:GetObject*", "s3:List*"}
+"""What MWAA's user guide asks for under Airflow's role, bounded by resource."""
 
 
 def allows(role: str, action: str, resource: str) -> bool:
@@ -145,6 +161,18 @@ def test_every_action_is_named_and_so_is_every_resource_that_has_a_name() -> Non
         assert not any("*" in action for action in statement["Action"]), role
         if statement["Resource"] == ["*"]:
             assert set(statement["Action"]) <= WITHOUT_RESOURCES, (role, statement)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_so_it_is_in_every_policy_of_a_stack(stack: str, tmp_path: Path) -> None:
+    for name, found in of(with_radar(stack, "radar", tmp_path), "RolePolicy").items():
+        for statement in json.loads(found.inputs["policy"])["Statement"]:
+            actions, resources = set(statement["Action"]), statement["Resource"]
+            assert statement["Effect"] == "Allow"
+            wild = {action for action in actions if "*" in action}
+            assert wild <= (WHOLE_FAMILIES if name == "airflow" else set()), (name, statement)
+            if "*" in resources:
+                assert actions <= WITHOUT_RESOURCES, (name, statement)
 
 
 def test_metrics_go_to_the_platforms_namespaces_only() -> None:

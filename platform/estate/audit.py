@@ -1,0 +1,99 @@
+"""Who read and wrote the lake's objects: a trail of CloudTrail's data events."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pulumi
+import pulumi_aws as aws
+
+from estate.account import Account
+from estate.bucket import PrivateBucket, as_json, expiring, leftovers, tls_only
+from estate.config import AuditConfig, StackConfig
+from estate.lake import Lake
+from lakehouse.naming import BucketPurpose
+
+WATCHED: Final[tuple[BucketPurpose, ...]] = ("landing", "bronze", "silver", "gold", "verdicts")
+
+
+class Audit(pulumi.ComponentResource):
+    """The trail ``<prefix>-lake`` and the bucket that it writes to, which only it can write."""
+
+    def __init__(
+        self,
+        stack: StackConfig,
+        config: AuditConfig,
+        account: pulumi.Output[Account],
+        lake: Lake,
+        key: pulumi.Output[str],
+    ) -> None:
+        super().__init__("lakehouse:estate:Audit", "audit")
+        name = f"{stack.prefix}-audit"
+        bucket = PrivateBucket(
+            "audit",
+            name,
+            key=key,
+            rules=[leftovers(stack.lake.noncurrent_days), expiring("audit", config.days)],
+            policy=account.apply(as_json(lambda known: trail_policy(known, name))),
+            disposable=stack.disposable,
+            parent=self,
+        )
+        self.bucket = bucket.bucket.bucket
+        aws.cloudtrail.Trail(
+            "lake",
+            name=f"{stack.prefix}-lake",
+            s3_bucket_name=bucket.bucket.bucket,
+            kms_key_id=key,
+            enable_log_file_validation=True,
+            include_global_service_events=False,
+            advanced_event_selectors=[
+                {
+                    "name": "objects of the lake",
+                    "field_selectors": [
+                        {"field": "eventCategory", "equals": ["Data"]},
+                        {"field": "resources.type", "equals": ["AWS::S3::Object"]},
+                        {
+                            "field": "resources.ARN",
+                            "starts_withs": [
+                                lake[purpose].arn.apply(lambda arn: f"{arn}/")
+                                for purpose in WATCHED
+                            ],
+                        },
+                    ],
+                }
+            ],
+            # CloudTrail tries at once whether it may write.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[bucket]),
+        )
+        self.register_outputs({})
+
+
+def trail_policy(account: Account, bucket: str) -> dict[str, Any]:
+    """The trail of this account may write; nobody may speak without TLS."""
+    arn = f"arn:{account.partition}:s3:::{bucket}"
+    trail = {"aws:SourceArn": account.arn("cloudtrail", f"trail/{account.prefix}-lake")}
+    service = {"Service": "cloudtrail.amazonaws.com"}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "TrailLooks",
+                "Effect": "Allow",
+                "Principal": service,
+                "Action": "s3:GetBucketAcl",
+                "Resource": arn,
+                "Condition": {"StringEquals": trail},
+            },
+            {
+                "Sid": "TrailWrites",
+                "Effect": "Allow",
+                "Principal": service,
+                "Action": "s3:PutObject",
+                "Resource": f"{arn}/AWSLogs/{account.id}/*",
+                "Condition": {
+                    "StringEquals": trail | {"s3:x-amz-acl": "bucket-owner-full-control"}
+                },
+            },
+            tls_only(arn),
+        ],
+    }

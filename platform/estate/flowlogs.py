@@ -1,0 +1,60 @@
+"""Who talked to whom in the network: flow logs, encrypted, kept for some weeks."""
+
+from __future__ import annotations
+
+import json
+
+import pulumi
+import pulumi_aws as aws
+
+from estate import policies
+from estate.account import Account
+from estate.config import NetworkConfig, StackConfig
+from estate.grants import policy
+
+
+def flow_logs(
+    vpc: aws.ec2.Vpc,
+    stack: StackConfig,
+    config: NetworkConfig,
+    *,
+    account: pulumi.Output[Account],
+    key: pulumi.Output[str],
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """Log what the network accepts and rejects to CloudWatch."""
+    name = f"{stack.prefix}-flow-logs"
+    group = aws.cloudwatch.LogGroup(
+        "flow-logs",
+        name=f"/lakehouse/{stack.prefix}/flow-logs",
+        kms_key_id=key,
+        retention_in_days=config.flow_log_days,
+        opts=opts,
+    )
+    role = aws.iam.Role(
+        "flow-logs",
+        name=name,
+        description="Lets the network's flow logs be written",
+        assume_role_policy=account.apply(
+            lambda known: json.dumps(policies.trust(known, "vpc-flow-logs"))
+        ),
+        opts=opts,
+    )
+    aws.iam.RolePolicy(
+        "flow-logs",
+        name="own",
+        role=role.name,
+        policy=group.arn.apply(lambda arn: policy(name, policies.flow_logs(arn))),
+        opts=opts,
+    )
+    aws.ec2.FlowLog(
+        "flow-logs",
+        vpc_id=vpc.id,
+        traffic_type="ALL",
+        log_destination_type="cloud-watch-logs",
+        log_destination=group.arn,
+        iam_role_arn=role.arn,
+        max_aggregation_interval=600,
+        tags={"Name": name},
+        opts=opts,
+    )

@@ -1,0 +1,87 @@
+"""What a stack says once it is up: all that an operator needs to go on, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+
+from estate.access import Access
+from estate.account import Account
+from estate.airflow import Airflow
+from estate.alerts import Alerts
+from estate.analytics import Analytics
+from estate.arrivals import Arrivals
+from estate.audit import Audit
+from estate.config import StackConfig
+from estate.governance import DATABASE, Governance
+from estate.keys import Keys
+from estate.lake import Lake
+from estate.network import Network
+from estate.release import Release
+from lakehouse import naming
+from lakehouse.contracts.model import Contracts
+
+
+def outputs(
+    config: StackConfig,
+    contracts: Contracts,
+    release: Release,
+    account: pulumi.Output[Account],
+    *,
+    keys: Keys,
+    lake: Lake,
+    access: Access,
+    governance: Governance,
+    arrivals: Arrivals,
+    analytics: Analytics,
+    alerts: Alerts,
+    network: Network | None,
+    audit: Audit | None,
+    airflow: Airflow | None,
+) -> dict[str, Any]:
+    """The outputs; of a part that the stack leaves out, none."""
+    prefix = config.prefix
+    streams = contracts.select((), "stream")
+    artifacts = f"s3://{naming.bucket(prefix, 'artifacts')}"
+    found: dict[str, Any] = {
+        "prefix": prefix,
+        "region": account.apply(lambda known: known.region),
+        "account": account.apply(lambda known: known.id),
+        "datasets": sorted(contracts),
+        "buckets": {purpose: lake[purpose].bucket for purpose in naming.BUCKETS},
+        "keys": keys.arns(),
+        "streams": {c.dataset: c.stream.arn or naming.stream(prefix, c.dataset) for c in streams},
+        "registry": prefix,
+        "databases": [*naming.LAYERS, DATABASE],
+        "history": governance.tables,
+        "jobs": {job: naming.job(prefix, job) for job in access.jobs},
+        "job_roles": {job: role.arn for job, role in access.jobs.items()},
+        "airflow_role": access.airflow.arn,
+        "release": release.name,
+        "contracts": f"{artifacts}/{release.contracts}",
+        "workgroup": analytics.workgroup,
+        "arrivals": arrivals.queue.url,
+        "dead_arrivals": arrivals.dead.url,
+        "alerts": alerts.topic,
+        "dashboard": account.apply(console(f"cloudwatch/home#dashboards/dashboard/{prefix}")),
+    }
+    if config.cost:
+        found["budget"] = f"{prefix}-monthly"
+    if network:
+        found["network"] = {
+            "vpc": network.vpc.id,
+            "private_subnets": [subnet.id for subnet in network.subnets],
+            "security_group": network.members.id,
+        }
+    if audit:
+        found["audit_bucket"] = audit.bucket
+    if airflow:
+        found["airflow"] = airflow.webserver
+    return found
+
+
+def console(page: str) -> Callable[[Account], str]:
+    """The address of a page of the account's console, once the region is known."""
+    return lambda known: f"https://{known.region}.console.aws.amazon.com/{page}"

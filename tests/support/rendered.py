@@ -1,0 +1,123 @@
+"""The stacks as the program declares them, each rendered once a run, and ways to look into them."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from localaws.apply import Recorded, render
+
+ROOT = Path(__file__).parents[2]
+CONTRACTS = ROOT / "quality" / "contracts"
+STACKS = ("local", "dev", "staging", "prod")
+
+
+@functools.cache
+def _rendered(stack: str) -> tuple[Recorded, ...]:
+    return tuple(render(stack, CONTRACTS))
+
+
+def estate(stack: str) -> list[Recorded]:
+    """All resources of a stack, the caller's own to change."""
+    return copy.deepcopy(list(_rendered(stack)))
+
+
+def of(resources: Sequence[Recorded], kind: str) -> dict[str, Recorded]:
+    """The resources of a type such as ``Bucket``, by name."""
+    return {r.name: r for r in resources if r.type.endswith(f":{kind}")}
+
+
+def names(resources: Sequence[Recorded]) -> set[tuple[str, str]]:
+    """Type and name of each."""
+    return {(r.type, r.name) for r in resources}
+
+
+def strings(value: object) -> Iterator[str]:
+    """Every text in a value, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from strings(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from strings(item)
+
+
+def planted(resources: Sequence[Recorded], kind: str, name: str, /, **wrong: Any) -> list[Recorded]:
+    """The resources with other inputs in one of them; None takes an input away."""
+    assert name in of(resources, kind), f"no {kind} {name!r} to plant a mistake in"
+    return [
+        replace(r, inputs={k: v for k, v in {**r.inputs, **wrong}.items() if v is not None})
+        if r.type.endswith(f":{kind}") and r.name == name
+        else r
+        for r in resources
+    ]
+
+
+def put(value: Any, path: str, wrong: Any) -> Any:
+    """The value with another one at a path such as ``rules.0.status``; None takes it away."""
+    first, _, rest = path.partition(".")
+    key: Any = int(first) if first.isdigit() else first
+    copied: Any = list(value) if isinstance(value, list) else dict(value)
+    if rest:
+        copied[key] = put(copied[key], rest, wrong)
+    elif wrong is None:
+        del copied[key]
+    else:
+        copied[key] = wrong
+    return copied
+
+
+def changed(
+    resources: Sequence[Recorded], kind: str, name: str, path: str, wrong: Any
+) -> list[Recorded]:
+    """The resources with another value deep in one of them."""
+    first, _, rest = path.partition(".")
+    inputs = of(resources, kind)[name].inputs
+    return planted(
+        resources, kind, name, **{first: put(inputs[first], rest, wrong) if rest else wrong}
+    )
+
+
+RADAR = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: radar
+version: 1.0.0
+status: active
+team: {name: air-traffic}
+slaProperties:
+  - {property: freshness, value: 2, unit: h}
+customProperties:
+  - {property: source, value: stream}
+  - {property: group, value: GROUP}
+  - {property: format, value: {type: avro}}
+schema:
+  - name: radar
+    properties:
+      - {name: plot, logicalType: string, primaryKey: true}
+      - {name: seen, logicalType: timestamp, required: true}
+"""
+
+
+def with_radar(stack: str, group: str, folder: Path) -> list[Recorded]:
+    """A stack with one more contract, of a stream whose records name their schemas."""
+    copied = folder / "contracts"
+    shutil.copytree(CONTRACTS, copied)
+    (copied / "radar.yaml").write_text(RADAR.replace("GROUP", group), encoding="utf-8")
+    return render(stack, copied)
+
+
+def with_many(stack: str, count: int, group: int, folder: Path) -> list[Recorded]:
+    """A stack of that many streams and nothing else, so many of them in each group."""
+    for number in range(count):
+        name = f"radar{number:03}"
+        text = RADAR.replace("radar", name).replace("GROUP", f"group{number // group:02}")
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return render(stack, folder)
