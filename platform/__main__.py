@@ -30,6 +30,7 @@ from estate.streams import Streams
 from estate.supervisor import Supervisor
 from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import LakehouseError
+from lakehouse.release import PAUSED
 
 
 def build() -> None:
@@ -64,7 +65,8 @@ def build() -> None:
     )
     ingests = [f"ingest-{group}" for group in access.groups]
     Supervisor(config, ingests, account, keys["operations"], after=jobs)
-    WantedRelease(release, lake["artifacts"], after=jobs)
+    wanted = PAUSED if config.jobs.ingest.paused else release.name
+    WantedRelease(wanted, lake["artifacts"], after=jobs)
     analytics = Analytics(config, keys)
     alerts = Alerts(config, account, keys["operations"])
     Alarms(config, tuple(contracts.values()), alerts.topic, account)

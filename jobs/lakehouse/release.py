@@ -14,6 +14,8 @@ log = structlog.get_logger(__name__)
 
 WANTED_KEY: Final = "code/wanted"
 """Object in the artifacts bucket that holds the name of the wanted release; a deploy writes it."""
+PAUSED: Final = "paused"
+"""What it holds while nothing is to be ingested."""
 
 
 def another_wanted(aws: Aws, running: str) -> Callable[[], str | None]:
@@ -35,6 +37,8 @@ def another_wanted(aws: Aws, running: str) -> Callable[[], str | None]:
             return None
         if not running or wanted == running:
             return None
+        if wanted == PAUSED:
+            return "ingestion is paused"
         return f"release {wanted} is wanted, this is {running}"
 
     return ask

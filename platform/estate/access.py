@@ -6,19 +6,21 @@ import json
 import uuid
 from collections.abc import Callable, Iterable
 from itertools import groupby
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pulumi
 import pulumi_aws as aws
 
-from estate import policies
+from estate import airflowpolicies, policies, servicepolicies
 from estate.account import Account
-from estate.config import StackConfig
 from estate.grants import Statement, policy
 from estate.keys import KEYS, KeyName, Keys
 from lakehouse import naming
 from lakehouse.contracts.model import Contract
 from lakehouse.errors import EstateError
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
 
 Rules = Callable[[Account, dict[KeyName, str]], list[Statement]]
 _ROLE_NAME_LIMIT: Final = 64
@@ -58,8 +60,8 @@ class Access(pulumi.ComponentResource):
             "airflow",
             ["airflow", "airflow-env"],
             lambda a, k: [
-                *policies.airflow(a, k, list(rules)),
-                *(policies.mwaa(a, k) if config.airflow else []),
+                *airflowpolicies.airflow(a, k, list(rules)),
+                *(airflowpolicies.mwaa(a, k) if config.airflow else []),
             ],
         )
         self.register_outputs({})
@@ -81,7 +83,7 @@ class Access(pulumi.ComponentResource):
             name=full,
             description=f"What {full} may do",
             assume_role_policy=self._account.apply(
-                lambda known: json.dumps(policies.trust(known, *services))
+                lambda known: json.dumps(servicepolicies.trust(known, *services))
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -108,4 +110,4 @@ def _ingest(job: str, group: tuple[Contract, ...], *, environment: bool) -> Rule
 
 
 def _networked(rules: Rules) -> Rules:
-    return lambda a, k: [*rules(a, k), *policies.in_network(a)]
+    return lambda a, k: [*rules(a, k), *servicepolicies.in_network(a)]

@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pulumi
 import pulumi_aws as aws
+from pydantic import Field, model_validator
 
-from estate.config import AirflowConfig, StackConfig
+from estate.airflowfiles import content, options, startup
 from estate.lake import Lake
 from estate.network import Network
-from estate.release import ROOT
+from estate.settings import Settings
 from lakehouse.contracts.model import Contracts
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
 
 VERSION: Final = "3.2.1"
 FOLDER: Final = "airflow"
 """Key prefix in the artifacts bucket of all that the environment reads."""
-SECRETS: Final = "airflow"
-"""After the deployment's prefix, how names of secrets begin that hold connections."""
+
+
+class AirflowConfig(Settings):
+    """Airflow on MWAA."""
+
+    environment_class: Literal["mw1.micro", "mw1.small", "mw1.medium", "mw1.large"] = "mw1.small"
+    min_workers: int = Field(default=1, ge=1, le=25)
+    max_workers: int = Field(default=2, ge=1, le=25)
+    webserver: Literal["PRIVATE_ONLY", "PUBLIC_ONLY"] = "PUBLIC_ONLY"
+    """Who signs in by IAM reaches it from anywhere, or from within the network alone."""
+    maintenance: str = Field(
+        default="SUN:10:30", pattern=r"^(MON|TUE|WED|THU|FRI|SAT|SUN):([01]\d|2[0-3]):(00|30)$"
+    )
+
+    @model_validator(mode="after")
+    def _workers_fit(self) -> AirflowConfig:
+        if self.min_workers > self.max_workers:
+            raise ValueError(
+                f"min_workers {self.min_workers} is above max_workers {self.max_workers}"
+            )
+        if self.environment_class == "mw1.micro" and self.max_workers > 1:
+            raise ValueError("mw1.micro has one worker; set max_workers: 1 or take mw1.small")
+        return self
 
 
 class Airflow(pulumi.ComponentResource):
@@ -89,46 +112,3 @@ class Airflow(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(objects.values())),
         ).webserver_url
         self.register_outputs({})
-
-
-def options(prefix: str) -> dict[str, str]:
-    """Airflow's configuration: connections come from Secrets Manager, nothing is an example."""
-    patterns = {
-        "connections_prefix": f"{prefix}/{SECRETS}/connections",
-        "variables_prefix": f"{prefix}/{SECRETS}/variables",
-    }
-    return {
-        "core.load_examples": "False",
-        "secrets.backend": (
-            "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend"
-        ),
-        "secrets.backend_kwargs": json.dumps(patterns),
-    }
-
-
-def content(contracts: Contracts) -> Mapping[str, bytes]:
-    """What the environment reads, by key below its folder: DAGs, contracts, requirements."""
-    dags = ROOT / "orchestration" / "dags"
-    files = {
-        f"dags/{path.relative_to(dags).as_posix()}": path.read_bytes()
-        for path in sorted(dags.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-    return {
-        **files,
-        **{
-            f"dags/contracts/{contract.dataset}.yaml": Path(contract.path).read_bytes()
-            for contract in contracts.values()
-        },
-        "requirements.txt": (ROOT / "orchestration" / "requirements.txt").read_bytes(),
-    }
-
-
-def startup(prefix: str, topic: str) -> str:
-    """The script that tells the DAGs their deployment and where alerts go, in base64."""
-    lines = [
-        "#!/bin/sh",
-        f"export LAKEHOUSE_PREFIX={prefix}",
-        f"export LAKEHOUSE_ALERT_TOPIC={topic}",
-    ]
-    return base64.b64encode("".join(f"{line}\n" for line in lines).encode()).decode()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 import pulumi_aws as aws
 
 from estate.account import Account
 from estate.alarmrules import Alarm, dataset_alarms
-from estate.config import StackConfig
 from lakehouse.contracts.model import Contract
 from lakehouse.metrics import NAMESPACE
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
 
 _WIDTH: Final = 12
 """Of a dashboard's 24 columns: two graphs stand side by side."""
@@ -31,7 +33,7 @@ class Alarms(pulumi.ComponentResource):
     ) -> None:
         super().__init__("lakehouse:estate:Alarms", "alarms")
         self._config, self._topic = config, topic
-        continuous = config.jobs.ingest.continuous
+        continuous = config.jobs.ingest.continuous and not config.jobs.ingest.paused
         for contract in contracts:
             for alarm in dataset_alarms(config.prefix, contract, continuous=continuous):
                 self._alarm(alarm)

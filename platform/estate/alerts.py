@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Annotated
 
 import pulumi
 import pulumi_aws as aws
+from pydantic import Field
 
 from estate.account import Account
-from estate.config import StackConfig
+from estate.settings import Settings
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
 
 SENDERS = ("cloudwatch", "budgets", "costalerts")
 """Services that publish; they need the topic's key as well."""
+
+
+_Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+
+
+class AlertsConfig(Settings):
+    """Who is told."""
+
+    emails: Annotated[tuple[_Address, ...], Field(strict=False)] = ()
+    """Addresses that confirm by a link before they are sent anything."""
 
 
 class Alerts(pulumi.ComponentResource):

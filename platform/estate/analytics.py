@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pulumi
 import pulumi_aws as aws
+from pydantic import Field
 
-from estate.config import StackConfig
 from estate.keys import Keys
+from estate.settings import Settings
 from lakehouse import naming
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
+
+
+class AnalyticsConfig(Settings):
+    """Athena."""
+
+    scan_limit_gb: int = Field(default=100, ge=1, le=10_000)
+    """A query that has read more is cancelled."""
+    results_days: int = Field(default=7, ge=1, le=365)
+    """Days for which query results are kept."""
 
 
 class Analytics(pulumi.ComponentResource):

@@ -7,14 +7,16 @@ comes twice changes nothing, and one that cannot be handled goes to the queue of
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pulumi
 import pulumi_aws as aws
 
-from estate.config import StackConfig
 from estate.lake import Lake
 from lakehouse import naming
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
 
 _TRIES: Final = 5
 _KEPT_SECONDS: Final = 14 * 86_400

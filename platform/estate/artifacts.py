@@ -35,16 +35,17 @@ class Artifacts(pulumi.ComponentResource):
 class WantedRelease(pulumi.ComponentResource):
     """The name of the release that is to run, written once the jobs are those of the release.
 
-    A streaming job of another release ends between two loads when it reads it.
+    A streaming job of another release ends between two loads when it reads it; while ingestion is
+    paused, one of any release does.
     """
 
-    def __init__(self, release: Release, bucket: aws.s3.Bucket, *, after: pulumi.Resource) -> None:
+    def __init__(self, release: str, bucket: aws.s3.Bucket, *, after: pulumi.Resource) -> None:
         super().__init__("lakehouse:estate:WantedRelease", "wanted-release")
         aws.s3.BucketObjectv2(
             "wanted-release",
             bucket=bucket.bucket,
             key=WANTED_KEY,
-            content_base64=base64.b64encode(release.name.encode()).decode(),
+            content_base64=base64.b64encode(release.encode()).decode(),
             content_type="text/plain",
             opts=pulumi.ResourceOptions(parent=self, depends_on=[after]),
         )

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 import pulumi_aws as aws
+from pydantic import Field
 
 from estate.account import Account
 from estate.bucket import PrivateBucket, as_json, expiring, leftovers, tls_only
-from estate.config import AuditConfig, StackConfig
 from estate.lake import Lake
+from estate.settings import Settings
 from lakehouse.naming import BucketPurpose
 
+if TYPE_CHECKING:
+    from estate.config import StackConfig
+
 WATCHED: Final[tuple[BucketPurpose, ...]] = ("landing", "bronze", "silver", "gold", "verdicts")
+
+
+class AuditConfig(Settings):
+    """CloudTrail on the lake's objects."""
+
+    days: int = Field(default=365, ge=30, le=3650)
 
 
 class Audit(pulumi.ComponentResource):

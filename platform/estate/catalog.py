@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pulumi
 import pulumi_aws as aws
 
-from estate.config import StackConfig
 from lakehouse import naming
 from lakehouse.naming import Layer
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
 
 _DESCRIPTIONS: Final[dict[Layer, str]] = {
     "bronze": "every delivery as it came, rejects marked",

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pulumi
 import pulumi_aws as aws
+from pydantic import Field
 
-from estate.config import CostConfig, StackConfig
+from estate.settings import Settings
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
+
+
+class CostConfig(Settings):
+    """What a stack may cost."""
+
+    monthly_usd: int = Field(ge=1)
+    anomaly_usd: int = Field(default=50, ge=1)
 
 
 class Cost(pulumi.ComponentResource):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pulumi
 import pulumi_aws as aws
 
-from estate.config import StackConfig
+if TYPE_CHECKING:
+    from estate.config import StackConfig
+
 
 STATES: Final = ("ERROR", "FAILED", "TIMEOUT")
 _TEXT: Final = "Glue job <job>: run <run> ended as <state>: <why>"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_aws as aws
 
-from estate import policies
+from estate import servicepolicies
 from estate.account import Account
-from estate.config import NetworkConfig, StackConfig
 from estate.grants import policy
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
+    from estate.network import NetworkConfig
 
 
 def flow_logs(
@@ -36,7 +40,7 @@ def flow_logs(
         name=name,
         description="Lets the network's flow logs be written",
         assume_role_policy=account.apply(
-            lambda known: json.dumps(policies.trust(known, "vpc-flow-logs"))
+            lambda known: json.dumps(servicepolicies.trust(known, "vpc-flow-logs"))
         ),
         opts=opts,
     )
@@ -44,7 +48,7 @@ def flow_logs(
         "flow-logs",
         name="own",
         role=role.name,
-        policy=group.arn.apply(lambda arn: policy(name, policies.flow_logs(arn))),
+        policy=group.arn.apply(lambda arn: policy(name, servicepolicies.flow_logs(arn))),
         opts=opts,
     )
     aws.ec2.FlowLog(

@@ -7,30 +7,23 @@ dataset's objects, so nothing has to be registered when one is added.
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import pulumi
 import pulumi_aws as aws
-from msgspec import inspect
 
-from estate.config import StackConfig
+from estate.athenatypes import columns, presto_view
 from lakehouse import naming
 from lakehouse.promotion.progress import Approval
 from lakehouse.promotion.verdict import Verdict
 
+if TYPE_CHECKING:
+    from estate.config import StackConfig
+
 DATABASE: Final = "governance"
 _PARTITION: Final = "dataset"
-_PLAIN: Final[dict[type[inspect.Type], str]] = {
-    inspect.StrType: "string",
-    inspect.IntType: "bigint",
-    inspect.FloatType: "double",
-    inspect.BoolType: "boolean",
-    inspect.LiteralType: "string",
-}
 _RECORDS: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
     "verdicts": (Verdict, "dataset=${dataset}", "one row a candidate that was checked"),
     "approvals": (Approval, "approvals/${dataset}", "one row a candidate that was approved"),
@@ -121,51 +114,9 @@ class Governance(pulumi.ComponentResource):
                     for column, kind in _CHECKS.items()
                 ],
             },
-            view_original_text=presto_view(_CHECKS_SELECT, _CHECKS),
+            view_original_text=presto_view(DATABASE, _CHECKS_SELECT, _CHECKS),
             view_expanded_text="/* Presto View */",
             opts=below,
         )
         self.tables = [f"{DATABASE}.{name}" for name in (*_RECORDS, "checks")]
         self.register_outputs({})
-
-
-def columns(record: type[msgspec.Struct]) -> dict[str, str]:
-    """Hive's type of each field of a structure as its JSON has it."""
-    described = inspect.type_info(record)
-    return {field.encode_name: hive_type(field.type) for field in _fields(described)}
-
-
-def hive_type(kind: inspect.Type) -> str:
-    """Hive's spelling of a type, such as ``array<struct<name:string>>``; TypeError without one."""
-    if isinstance(kind, inspect.UnionType):
-        (kind,) = (part for part in kind.types if not isinstance(part, inspect.NoneType))
-    if isinstance(kind, inspect.StructType):
-        inner = (f"{field.encode_name}:{hive_type(field.type)}" for field in _fields(kind))
-        return f"struct<{','.join(inner)}>"
-    if isinstance(kind, inspect.VarTupleType | inspect.ListType):
-        return f"array<{hive_type(kind.item_type)}>"
-    if isinstance(kind, inspect.TupleType):
-        (item,) = {hive_type(part) for part in kind.item_types}
-        return f"array<{item}>"
-    if isinstance(kind, inspect.DictType):
-        return f"map<{hive_type(kind.key_type)},{hive_type(kind.value_type)}>"
-    if type(kind) in _PLAIN:
-        return _PLAIN[type(kind)]
-    raise TypeError(f"{type(kind).__name__} has no Hive type; expected text, numbers or structures")
-
-
-def _fields(described: inspect.Type) -> Sequence[inspect.Field]:
-    if not isinstance(described, inspect.StructType):
-        raise TypeError(f"{described} is no structure")
-    return described.fields
-
-
-def presto_view(select: str, columns: Mapping[str, str]) -> str:
-    """A view as Athena keeps it in the catalog; ``columns`` by Athena's types."""
-    definition: dict[str, Any] = {
-        "originalSql": select,
-        "catalog": "awsdatacatalog",
-        "schema": DATABASE,
-        "columns": [{"name": name, "type": kind} for name, kind in columns.items()],
-    }
-    return f"/* Presto View: {base64.b64encode(json.dumps(definition).encode()).decode()} */"

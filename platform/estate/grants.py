@@ -13,6 +13,7 @@ from lakehouse.metrics import NAMESPACE
 from lakehouse.naming import BucketPurpose, Layer
 
 Statement = dict[str, Any]
+KeyArns = Mapping[KeyName, str]
 POLICY_LIMIT: Final = 10_240
 """Characters, white space aside, of all inline policies of a role. Source: IAM quotas."""
 
@@ -78,7 +79,7 @@ def tables(account: Account, layer: Layer, *datasets: str, write: bool = False) 
 
 
 def use_keys(
-    arns: Mapping[KeyName, str], *, read: Sequence[KeyName] = (), write: Sequence[KeyName] = ()
+    arns: KeyArns, *, read: Sequence[KeyName] = (), write: Sequence[KeyName] = ()
 ) -> list[Statement]:
     """Rights on keys. Writing includes reading, as a multipart upload needs both."""
     found = []

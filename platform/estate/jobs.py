@@ -3,20 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 import pulumi_aws as aws
 
 from estate.access import Access
-from estate.config import BatchConfig, IngestConfig, JobsConfig, StackConfig
+from estate.jobarguments import job_arguments
+from estate.jobshapes import BatchConfig, IngestConfig, batch_shape, ingest_shape, once
 from estate.keys import Keys
 from estate.release import Release
+from estate.settings import Settings
 from lakehouse import naming
-from lakehouse.spark import catalog_conf
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
 
 GLUE_VERSION: Final = "6.0"
 """Spark 4.1, Python 3.13, Iceberg 1.11."""
+
+
+class JobsConfig(Settings):
+    """Glue jobs."""
+
+    python_requirements: str | None = None
+    """Pinned requirements, a path in the repository, from which Glue makes the jobs' environment;
+    without it the jobs find only what their machine has."""
+    ingest: IngestConfig = IngestConfig()
+    land: BatchConfig = BatchConfig()
+    promote: BatchConfig = BatchConfig()
+    marts: BatchConfig = BatchConfig()
+    operate: BatchConfig = BatchConfig(timeout_minutes=480)
+    """Replays and rebuilds, which read as much of bronze as they are told to."""
+    maintain: BatchConfig = BatchConfig(timeout_minutes=240)
+
+    def batch(self) -> dict[str, BatchConfig]:
+        """The batch jobs by name."""
+        return {
+            "land": self.land,
+            "promote": self.promote,
+            "marts": self.marts,
+            "operate": self.operate,
+            "maintain": self.maintain,
+        }
 
 
 class Jobs(pulumi.ComponentResource):
@@ -56,11 +85,11 @@ class Jobs(pulumi.ComponentResource):
             self._job(
                 f"ingest-{group}",
                 "ingest",
-                {"--group": group, **_once(config.jobs.ingest)},
-                **_ingest_shape(config.jobs.ingest),
+                {"--group": group, **once(config.jobs.ingest)},
+                **ingest_shape(config.jobs.ingest),
             )
-        for name, shape in _batch(config.jobs).items():
-            self._job(name, name, {}, **_batch_shape(shape))
+        for name, shape in config.jobs.batch().items():
+            self._job(name, name, {}, **batch_shape(shape))
         self.register_outputs({})
 
     def _job(self, name: str, script: str, arguments: Mapping[str, str], **shape: Any) -> None:
@@ -86,68 +115,3 @@ class Jobs(pulumi.ComponentResource):
             **shape,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self._after]),
         )
-
-
-def job_arguments(prefix: str, job: str, release: Release) -> dict[str, str]:
-    """The default arguments of a job. No ``--datasets``: all that the job has to do with."""
-    artifacts = f"s3://{naming.bucket(prefix, 'artifacts')}"
-    return {
-        "--prefix": prefix,
-        "--contracts": f"{artifacts}/{release.contracts}",
-        "--release": release.name,
-        "--extra-py-files": f"{artifacts}/{release.library}",
-        # Glue has one --conf; further ones stand inside its value.
-        "--conf": " --conf ".join(f"{k}={v}" for k, v in catalog_conf(prefix).items()),
-        "--datalake-formats": "iceberg",
-        "--enable-metrics": "true",
-        "--enable-observability-metrics": "true",
-        **_environment(artifacts, job, release),
-    }
-
-
-def _environment(artifacts: str, job: str, release: Release) -> dict[str, str]:
-    """Glue builds the environment at the first run and keeps it, each job its own."""
-    if release.requirements is None:
-        return {}
-    return {
-        "--additional-python-modules": f"{artifacts}/{release.requirements}",
-        # The list is complete; a resolver would add a second Spark to Glue's.
-        "--python-modules-installer-option": "--no-deps -r",
-        "--python-virtual-env-storage-prefix": f"{artifacts}/environments/{job}/",
-    }
-
-
-def _once(config: IngestConfig) -> dict[str, str]:
-    return {"--once": "false" if config.continuous else "true"}
-
-
-def _ingest_shape(config: IngestConfig) -> dict[str, Any]:
-    size = {"worker_type": config.worker_type, "number_of_workers": config.workers}
-    if config.continuous:
-        # A streaming job with a timeout under seven days is not restarted in its window.
-        return {
-            "command": "gluestreaming",
-            "maintenance_window": config.maintenance_window,
-            **size,
-        }
-    return {"command": "glueetl", "timeout": config.timeout_minutes, **size}
-
-
-def _batch(config: JobsConfig) -> dict[str, BatchConfig]:
-    return {
-        "land": config.land,
-        "promote": config.promote,
-        "marts": config.marts,
-        "operate": config.operate,
-        "maintain": config.maintain,
-    }
-
-
-def _batch_shape(config: BatchConfig) -> dict[str, Any]:
-    return {
-        "command": "glueetl",
-        "worker_type": config.worker_type,
-        "number_of_workers": config.workers,
-        "timeout": config.timeout_minutes,
-        "execution_class": config.execution_class,
-    }

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 import pulumi_aws as aws
+from pydantic import Field
 
 from estate.account import Account
 from estate.bucket import PrivateBucket, as_json, expiring, leftovers, tls_only
-from estate.config import StackConfig
 from estate.keys import Keys
+from estate.settings import Settings
 from lakehouse import naming
 from lakehouse.naming import BucketPurpose
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
 
 _IMMUTABLE: Final[dict[BucketPurpose, tuple[str, ...]]] = {
     "ledger": ("*",),
     "verdicts": ("dataset=*", "approvals/*"),
 }
 """Keys that are only ever written once: a put that may overwrite is refused."""
+
+
+class LakeConfig(Settings):
+    """Buckets."""
+
+    noncurrent_days: int = Field(default=7, ge=1, le=365)
+    """Days for which a replaced object can be brought back; what was erased ends only then."""
 
 
 class Lake(pulumi.ComponentResource):

@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Sequence
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Literal
 
 import pulumi
 import pulumi_aws as aws
+from pydantic import Field, field_validator, model_validator
 
 from estate.account import Account
-from estate.config import NetworkConfig, StackConfig
 from estate.egress import Egress, service_name
 from estate.flowlogs import flow_logs
+from estate.members import members
+from estate.settings import Settings
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
+
+
+class NetworkConfig(Settings):
+    """The network that jobs and Airflow run in."""
+
+    cidr: str = "10.40.0.0/16"
+    zones: int = Field(default=2, ge=2, le=3)
+    egress: Literal["nat", "endpoints"] = "nat"
+    """``nat`` reaches the internet, as pulls from APIs must; ``endpoints`` AWS alone."""
+    nat_per_zone: bool = False
+    """A NAT gateway in every zone, so that the loss of one takes no other with it."""
+    flow_log_days: Literal[7, 14, 30, 60, 90, 180, 365] = 30
+
+    @field_validator("cidr")
+    @classmethod
+    def _wide_enough(cls, cidr: str) -> str:
+        try:
+            network = ip_network(cidr)
+        except ValueError:
+            raise ValueError(f"{cidr} is no network, such as 10.40.0.0/16") from None
+        if network.version != 4 or not network.is_private or not 16 <= network.prefixlen <= 17:
+            raise ValueError(f"{cidr} is no private /16 or /17 of IPv4, such as 10.40.0.0/16")
+        return cidr
+
+    @model_validator(mode="after")
+    def _gateways_need_nat(self) -> NetworkConfig:
+        if self.nat_per_zone and self.egress != "nat":
+            raise ValueError("nat_per_zone is for egress nat; egress endpoints has no gateway")
+        return self
 
 
 class Network(pulumi.ComponentResource):
@@ -56,7 +91,7 @@ class Network(pulumi.ComponentResource):
             tags=self._named("s3"),
             opts=self._below,
         )
-        self.members = self._members()
+        self.members = members(self.vpc, stack.prefix, self._below)
         if config.egress == "nat":
             way.by_nat([self._subnet(f"public-{n}", b, n) for n, b in enumerate(public)], tables)
         else:
@@ -91,44 +126,10 @@ class Network(pulumi.ComponentResource):
             opts=self._below,
         )
 
-    def _members(self) -> aws.ec2.SecurityGroup:
-        """Workers of a job talk to each other on any port, and to the outside by TLS alone."""
-        group = aws.ec2.SecurityGroup(
-            "members",
-            name=f"{self._prefix}-members",
-            description="Jobs and Airflow: among themselves, and out by TLS",
-            vpc_id=self.vpc.id,
-            tags=self._named("members"),
-            opts=self._below,
-        )
-        for kind, rule in (
-            ("in", aws.vpc.SecurityGroupIngressRule),
-            ("out", aws.vpc.SecurityGroupEgressRule),
-        ):
-            rule(
-                f"members-{kind}",
-                security_group_id=group.id,
-                referenced_security_group_id=group.id,
-                ip_protocol="-1",
-                description="members among themselves",
-                opts=self._below,
-            )
-        aws.vpc.SecurityGroupEgressRule(
-            "tls-out",
-            security_group_id=group.id,
-            cidr_ipv4="0.0.0.0/0",
-            ip_protocol="tcp",
-            from_port=443,
-            to_port=443,
-            description="AWS, and the APIs that are pulled from",
-            opts=self._below,
-        )
-        return group
-
 
 def subnet_blocks(config: NetworkConfig) -> tuple[list[str], list[str]]:
     """The CIDR blocks of the private subnets, a zone each, and of the public ones."""
-    blocks = [str(b) for b in ipaddress.ip_network(config.cidr).subnets(new_prefix=20)]
+    blocks = [str(b) for b in ip_network(config.cidr).subnets(new_prefix=20)]
     public = 0 if config.egress != "nat" else config.zones if config.nat_per_zone else 1
     return blocks[: config.zones], blocks[config.zones : config.zones + public]
 

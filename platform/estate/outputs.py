@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
@@ -14,7 +14,6 @@ from estate.alerts import Alerts
 from estate.analytics import Analytics
 from estate.arrivals import Arrivals
 from estate.audit import Audit
-from estate.config import StackConfig
 from estate.governance import DATABASE, Governance
 from estate.keys import Keys
 from estate.lake import Lake
@@ -22,6 +21,9 @@ from estate.network import Network
 from estate.release import Release
 from lakehouse import naming
 from lakehouse.contracts.model import Contracts
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
 
 
 def outputs(

@@ -1,20 +1,16 @@
-"""What each role may do, as pure functions of the account, the keys and the contracts.
+"""What the role of each job may do, as pure functions of the account, the keys and the contracts.
 
 The writer of a layer can read the layer below and nothing above; only its job publishes to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from estate.account import Account
-from estate.grants import Statement, allow, job_basics, objects, tables, use_keys
-from estate.keys import KeyName
+from estate.grants import KeyArns, Statement, allow, job_basics, objects, tables, use_keys
 from lakehouse.contracts.model import Contract
 from lakehouse.naming import LAYERS
-
-KeyArns = Mapping[KeyName, str]
 
 
 def ingest(
@@ -108,167 +104,6 @@ def maintain(account: Account, keys: KeyArns, job: str, *, environment: bool) ->
     ]
 
 
-def airflow(account: Account, keys: KeyArns, jobs: Sequence[str]) -> list[Statement]:
-    """Starts jobs, replaces what it pulled in the landing zone, reads verdicts; no table."""
-    return [
-        allow(
-            "Jobs",
-            [
-                "glue:BatchStopJobRun",
-                "glue:GetJob",
-                "glue:GetJobRun",
-                "glue:GetJobRuns",
-                "glue:StartJobRun",
-            ],
-            [account.job(job) for job in jobs],
-        ),
-        *objects(account, "landing", write=True, delete=True),
-        *objects(account, "verdicts"),
-        allow(
-            "Arrivals",
-            [
-                "sqs:DeleteMessage",
-                "sqs:GetQueueAttributes",
-                "sqs:GetQueueUrl",
-                "sqs:ReceiveMessage",
-            ],
-            [account.arn("sqs", f"{account.prefix}-arrivals")],
-        ),
-        allow("Alerts", ["sns:Publish"], [account.arn("sns", f"{account.prefix}-alerts")]),
-        allow(
-            "Secrets",
-            ["secretsmanager:GetSecretValue"],
-            [account.arn("secretsmanager", f"secret:{account.prefix}/airflow/*")],
-        ),
-        *use_keys(keys, read=["operations"], write=["inbound", "operations"]),
-    ]
-
-
-def mwaa(account: Account, keys: KeyArns) -> list[Statement]:
-    """What MWAA itself does under Airflow's role: read its DAGs, log, measure, queue tasks.
-
-    Source: the execution role of MWAA's user guide.
-    """
-    artifacts = account.bucket("artifacts")
-    return [
-        allow("AirflowObjects", ["s3:GetObject*"], [f"{artifacts}/airflow/*"]),
-        allow(
-            "AirflowBucket",
-            ["s3:GetBucket*", "s3:GetEncryptionConfiguration", "s3:List*"],
-            [artifacts],
-        ),
-        # S3 has no resource to name for this call, which MWAA makes before it starts.
-        allow("AirflowAccount", ["s3:GetAccountPublicAccessBlock"], ["*"]),
-        allow(
-            "AirflowLogs",
-            [
-                "logs:CreateLogGroup",
-                "logs:CreateLogStream",
-                "logs:GetLogEvents",
-                "logs:GetLogGroupFields",
-                "logs:GetLogRecord",
-                "logs:GetQueryResults",
-                "logs:PutLogEvents",
-            ],
-            [account.arn("logs", f"log-group:airflow-{account.prefix}-*")],
-        ),
-        # Nor have CloudWatch Logs and CloudWatch for these.
-        allow("AirflowGroups", ["logs:DescribeLogGroups"], ["*"]),
-        allow(
-            "AirflowMetrics",
-            ["cloudwatch:PutMetricData"],
-            ["*"],
-            {"StringEquals": {"cloudwatch:namespace": "AmazonMWAA"}},
-        ),
-        allow(
-            "AirflowHeartbeat",
-            ["airflow:PublishMetrics"],
-            [account.arn("airflow", f"environment/{account.prefix}")],
-        ),
-        # The queue of tasks is in an account of MWAA's own.
-        allow(
-            "AirflowTasks",
-            [
-                "sqs:ChangeMessageVisibility",
-                "sqs:DeleteMessage",
-                "sqs:GetQueueAttributes",
-                "sqs:GetQueueUrl",
-                "sqs:ReceiveMessage",
-                "sqs:SendMessage",
-            ],
-            [f"arn:{account.partition}:sqs:{account.region}:*:airflow-celery-*"],
-        ),
-        # It is encrypted, as the environment's objects are, with the environment's key.
-        allow(
-            "AirflowKey",
-            ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*"],
-            [keys["operations"]],
-            {
-                "StringEquals": {
-                    "kms:ViaService": [
-                        f"{service}.{account.region}.amazonaws.com" for service in ("s3", "sqs")
-                    ]
-                }
-            },
-        ),
-    ]
-
-
-def in_network(account: Account) -> list[Statement]:
-    """What a Glue job does to have its workers in the estate's network."""
-    connection = account.arn("glue", f"connection/{account.prefix}-network")
-    return [
-        allow("Connection", ["glue:GetConnection"], [account.arn("glue", "catalog"), connection]),
-        # EC2 has no resource to name for these calls.
-        allow(
-            "NetworkLooks",
-            [
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:DescribeRouteTables",
-                "ec2:DescribeSecurityGroups",
-                "ec2:DescribeSubnets",
-                "ec2:DescribeVpcAttribute",
-                "ec2:DescribeVpcEndpoints",
-            ],
-            ["*"],
-        ),
-        allow(
-            "NetworkInterfaces",
-            ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"],
-            [
-                account.arn("ec2", kind)
-                for kind in ("network-interface/*", "security-group/*", "subnet/*")
-            ],
-        ),
-        allow(
-            "NetworkTags",
-            ["ec2:CreateTags", "ec2:DeleteTags"],
-            [account.arn("ec2", "network-interface/*")],
-            {"ForAllValues:StringEquals": {"aws:TagKeys": ["aws-glue-service-resource"]}},
-        ),
-    ]
-
-
-def supervisor(account: Account, key: str, jobs: Sequence[str]) -> list[Statement]:
-    """Starts the ingest jobs, and nothing else."""
-    return [
-        allow("Start", ["glue:StartJobRun"], [account.job(job) for job in jobs]),
-        # What a schedule sends is encrypted, and read under the role that it acts by.
-        allow("ScheduleKey", ["kms:Decrypt"], [key]),
-    ]
-
-
-def flow_logs(group: str) -> list[Statement]:
-    """Writes the network's flow logs, and nothing else."""
-    return [
-        allow(
-            "FlowLogs",
-            ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            [f"{group}:*"],
-        )
-    ]
-
-
 def _reading(group: Sequence[Contract], *own: str) -> list[Statement]:
     """Rights on what the loads of streams read: ``own`` and those of other accounts."""
     framed = any(c.format.type == "avro" and c.format.schema is None for c in group)
@@ -299,18 +134,3 @@ def _verdicts(account: Account, *keys: str) -> list[Statement]:
         allow("VerdictsPut", put, [f"{bucket}/{key}" for key in (*keys, "runs/*")]),
         allow("VerdictsRelease", ["s3:DeleteObject"], [f"{bucket}/runs/*"]),
     ]
-
-
-def trust(account: Account, *services: str) -> dict[str, Any]:
-    """Who may take a role: services, acting for this account alone."""
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": [f"{service}.amazonaws.com" for service in services]},
-                "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"aws:SourceAccount": account.id}},
-            }
-        ],
-    }

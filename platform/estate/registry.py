@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 import pulumi_aws as aws
 
-from estate.config import StackConfig
 from lakehouse.contracts.model import Contract
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
 
 _TYPES: Final[dict[str, Any]] = {
     "string": "string",

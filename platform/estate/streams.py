@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
 
 import pulumi
 import pulumi_aws as aws
+from pydantic import Field, model_validator
 
-from estate.config import StackConfig
+from estate.settings import Settings
 from lakehouse import naming
 from lakehouse.contracts.model import Contract
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
+
+
+class StreamsConfig(Settings):
+    """Kinesis streams."""
+
+    mode: Literal["ON_DEMAND", "PROVISIONED"] = "ON_DEMAND"
+    shards: int | None = Field(default=None, ge=1, le=200)
+    """Shards of each stream; PROVISIONED only."""
+    retention_hours: int = Field(default=24, ge=24, le=8760)
+    max_record_kib: int = Field(default=1024, ge=1024, le=10_240)
+    compatibility: Literal["BACKWARD", "BACKWARD_ALL", "FULL", "FULL_ALL"] = "BACKWARD"
+    """Of the versions of a registered schema."""
+
+    @model_validator(mode="after")
+    def _shards_fit_mode(self) -> StreamsConfig:
+        if (self.mode == "PROVISIONED") != (self.shards is not None):
+            raise ValueError(
+                "shards is for PROVISIONED streams, which need it; ON_DEMAND streams have none"
+            )
+        return self
 
 
 class Streams(pulumi.ComponentResource):

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_aws as aws
 
-from estate import policies
+from estate import servicepolicies
 from estate.account import Account
-from estate.config import StackConfig
 from estate.grants import policy
 from lakehouse import naming
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
 
 
 class Supervisor(pulumi.ComponentResource):
@@ -39,7 +42,7 @@ class Supervisor(pulumi.ComponentResource):
             name=name,
             description="Starts the ingest jobs",
             assume_role_policy=account.apply(
-                lambda known: json.dumps(policies.trust(known, "scheduler"))
+                lambda known: json.dumps(servicepolicies.trust(known, "scheduler"))
             ),
             opts=below,
         )
@@ -48,7 +51,7 @@ class Supervisor(pulumi.ComponentResource):
             name="own",
             role=role.name,
             policy=pulumi.Output.all(account, key).apply(
-                lambda known: policy(name, policies.supervisor(known[0], known[1], jobs))
+                lambda known: policy(name, servicepolicies.supervisor(known[0], known[1], jobs))
             ),
             opts=below,
         )
@@ -58,6 +61,7 @@ class Supervisor(pulumi.ComponentResource):
                 name=naming.job(config.prefix, job),
                 description=f"Starts {job} unless it runs",
                 schedule_expression=every(config.jobs.ingest.every_minutes),
+                state="DISABLED" if config.jobs.ingest.paused else "ENABLED",
                 flexible_time_window={"mode": "OFF"},
                 kms_key_arn=key,
                 target={

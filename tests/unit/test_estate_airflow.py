@@ -9,7 +9,7 @@ import fastavro
 import pytest
 from support.rendered import CONTRACTS, ROOT, estate, of, planted, with_radar
 
-from estate import policies
+from estate import airflowpolicies, servicepolicies
 from estate.account import Account
 from estate.airflow import FOLDER, VERSION, content, options
 from estate.keys import KEYS
@@ -69,7 +69,9 @@ def test_connections_come_from_secrets_of_the_deployment_that_the_role_may_read(
     found = environment.inputs["airflowConfigurationOptions"]
     kwargs = json.loads(options("acme")["secrets.backend_kwargs"])
     (secrets,) = (
-        s["Resource"] for s in policies.airflow(ACCOUNT, ARNS, ["land"]) if s["Sid"] == "Secrets"
+        s["Resource"]
+        for s in airflowpolicies.airflow(ACCOUNT, ARNS, ["land"])
+        if s["Sid"] == "Secrets"
     )
 
     assert found["secrets.backend"].endswith("SecretsManagerBackend")
@@ -127,7 +129,7 @@ def test_the_dags_know_their_deployment_and_where_alerts_go(prod: list[Recorded]
 
 
 def test_airflow_uses_its_key_by_way_of_its_services_only() -> None:
-    found = {s["Sid"]: s for s in policies.mwaa(ACCOUNT, ARNS)}
+    found = {s["Sid"]: s for s in airflowpolicies.mwaa(ACCOUNT, ARNS)}
 
     key = found["AirflowKey"]
     assert key["Resource"] == [ARNS["operations"]]
@@ -138,10 +140,10 @@ def test_airflow_uses_its_key_by_way_of_its_services_only() -> None:
 
 
 def test_airflow_reads_its_own_folder_of_the_artifacts_and_writes_none() -> None:
-    for statement in policies.mwaa(ACCOUNT, ARNS):
+    for statement in airflowpolicies.mwaa(ACCOUNT, ARNS):
         for action in statement["Action"]:
             assert not action.startswith(("s3:Put", "s3:Delete", "iam:"))
-    found = {s["Sid"]: s for s in policies.mwaa(ACCOUNT, ARNS)}
+    found = {s["Sid"]: s for s in airflowpolicies.mwaa(ACCOUNT, ARNS)}
     assert found["AirflowObjects"]["Resource"] == ["arn:aws:s3:::acme-artifacts/airflow/*"]
     for sid in ("AirflowAccount", "AirflowGroups", "AirflowMetrics"):
         assert found[sid]["Resource"] == ["*"]
@@ -167,7 +169,7 @@ def test_a_schedule_starts_every_ingest_job_and_no_other(prod: list[Recorded]) -
 
 
 def test_the_supervisor_may_start_ingest_jobs_and_nothing_else() -> None:
-    found = policies.supervisor(ACCOUNT, ARNS["operations"], ["ingest-main"])
+    found = servicepolicies.supervisor(ACCOUNT, ARNS["operations"], ["ingest-main"])
 
     assert [(s["Action"], s["Resource"]) for s in found] == [
         (["glue:StartJobRun"], [ACCOUNT.job("ingest-main")]),

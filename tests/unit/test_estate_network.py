@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from support.rendered import CONTRACTS, estate, of
 
-from estate import policies
+from estate import servicepolicies
 from estate.account import Account
-from estate.config import NetworkConfig
 from estate.egress import INTERFACES
-from estate.network import subnet_blocks
+from estate.network import NetworkConfig, subnet_blocks
 from localaws.apply import Recorded, render
 
 
@@ -159,7 +158,7 @@ def test_only_the_flow_logs_service_of_this_account_writes_them(prod: list[Recor
     role = of(prod, "Role")["flow-logs"].inputs
     (log,) = of(prod, "FlowLog").values()
     (trust,) = json.loads(role["assumeRolePolicy"])["Statement"]
-    (write,) = policies.flow_logs("arn:aws:logs:eu-west-1:1:log-group:x")
+    (write,) = servicepolicies.flow_logs("arn:aws:logs:eu-west-1:1:log-group:x")
 
     assert log.inputs["iamRoleArn"].endswith(f"role/{role['name']}")
     assert trust["Principal"] == {"Service": ["vpc-flow-logs.amazonaws.com"]}
@@ -187,7 +186,7 @@ def test_without_a_network_jobs_have_no_connection_and_no_rights_on_it() -> None
 
 def test_a_job_tags_and_removes_network_interfaces_of_glue_only() -> None:
     account = Account("acme", "aws", "eu-west-1", "123456789012")
-    found = {s["Sid"]: s for s in policies.in_network(account)}
+    found = {s["Sid"]: s for s in servicepolicies.in_network(account)}
 
     assert found["NetworkTags"]["Condition"] == {
         "ForAllValues:StringEquals": {"aws:TagKeys": ["aws-glue-service-resource"]}

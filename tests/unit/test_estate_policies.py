@@ -9,10 +9,11 @@ import msgspec
 import pytest
 from support.rendered import STACKS, of, with_radar
 
-from estate import policies
+from estate import airflowpolicies, policies, servicepolicies
 from estate.account import Account
 from estate.grants import POLICY_LIMIT, Statement, policy
-from estate.keys import KEYS, key_policy
+from estate.keypolicies import key_policy
+from estate.keys import KEYS
 from estate.lake import bucket_policy
 from estate.release import ROOT
 from lakehouse.contracts.model import Contract, FileFormat, StreamSource
@@ -44,7 +45,7 @@ ROLES = {
         ACCOUNT, ARNS, "operate", streamed("flights", stream=PARTNER), environment=True
     ),
     "maintain": policies.maintain(ACCOUNT, ARNS, "maintain", environment=True),
-    "airflow": policies.airflow(ACCOUNT, ARNS, ["land", "promote"]),
+    "airflow": airflowpolicies.airflow(ACCOUNT, ARNS, ["land", "promote"]),
 }
 WITHOUT_RESOURCES = {
     "cloudwatch:PutMetricData",
@@ -227,7 +228,7 @@ def test_the_schema_registry_is_read_where_a_stream_carries_its_headers() -> Non
 
 
 def test_only_services_of_this_account_may_take_a_role() -> None:
-    (statement,) = policies.trust(ACCOUNT, "glue")["Statement"]
+    (statement,) = servicepolicies.trust(ACCOUNT, "glue")["Statement"]
 
     assert statement["Principal"] == {"Service": ["glue.amazonaws.com"]}
     assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}

@@ -14,7 +14,8 @@ from estate.alarms import dashboard
 from estate.alerts import topic_policy
 from estate.arrivals import queue_policy
 from estate.audit import WATCHED, trail_policy
-from estate.keys import KEYS, key_policy
+from estate.keypolicies import key_policy
+from estate.keys import KEYS
 from lakehouse.contracts.odcs import load_contracts
 from localaws.apply import Recorded, render
 
