@@ -43,7 +43,7 @@ def build() -> None:
     release = make_release(contracts, config.jobs.python_requirements)
     account = Account.current(config.prefix)
 
-    keys = Keys(config.prefix, config.keys, account, protect=not config.disposable)
+    keys = Keys(config, account)
     network = (
         Network(config, config.network, account, keys["operations"]) if config.network else None
     )

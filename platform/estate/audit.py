@@ -45,7 +45,7 @@ class Audit(pulumi.ComponentResource):
             key=key,
             rules=[leftovers(stack.lake.noncurrent_days), expiring("audit", config.days)],
             policy=account.apply(as_json(lambda known: trail_policy(known, name))),
-            disposable=stack.disposable,
+            stack=stack,
             parent=self,
         )
         self.bucket = bucket.bucket.bucket

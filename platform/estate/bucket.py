@@ -13,6 +13,8 @@ from estate.account import Account
 
 if TYPE_CHECKING:
     # Only named: the module warns of its own deprecated classes where it is looked into.
+    from estate.config import StackConfig
+
     Rules = Sequence[aws.s3.BucketLifecycleConfigurationRuleArgsDict]
 
 
@@ -27,7 +29,7 @@ class PrivateBucket(pulumi.ComponentResource):
         key: pulumi.Output[str],
         rules: Rules,
         policy: pulumi.Output[str],
-        disposable: bool,
+        stack: StackConfig,
         parent: pulumi.Resource,
     ) -> None:
         super().__init__(
@@ -38,10 +40,11 @@ class PrivateBucket(pulumi.ComponentResource):
         self.bucket = aws.s3.Bucket(
             name,
             bucket=called,
-            force_destroy=disposable,
-            opts=pulumi.ResourceOptions(parent=self, protect=not disposable),
+            force_destroy=stack.disposable,
+            opts=stack.holding(self),
         )
-        below = pulumi.ResourceOptions(parent=self.bucket)
+        # A bucket that stays, stays as closed as it was.
+        below = pulumi.ResourceOptions(parent=self.bucket, retain_on_delete=stack.retain)
         private = aws.s3.BucketPublicAccessBlock(
             name,
             bucket=self.bucket.bucket,
@@ -76,14 +79,16 @@ class PrivateBucket(pulumi.ComponentResource):
             bucket=self.bucket.bucket,
             rules=list(rules),
             # Rules on noncurrent versions are only valid on a versioned bucket.
-            opts=pulumi.ResourceOptions(parent=self.bucket, depends_on=[versioning]),
+            opts=pulumi.ResourceOptions.merge(
+                below, pulumi.ResourceOptions(depends_on=[versioning])
+            ),
         )
         aws.s3.BucketPolicy(
             name,
             bucket=self.bucket.bucket,
             policy=policy,
             # S3 refuses two changes of a bucket's access at the same time.
-            opts=pulumi.ResourceOptions(parent=self.bucket, depends_on=[private]),
+            opts=pulumi.ResourceOptions.merge(below, pulumi.ResourceOptions(depends_on=[private])),
         )
         self.register_outputs({})
 

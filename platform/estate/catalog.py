@@ -31,6 +31,6 @@ class Catalog(pulumi.ComponentResource):
                 name=layer,
                 description=_DESCRIPTIONS[layer],
                 location_uri=f"s3://{naming.bucket(config.prefix, layer)}/",
-                opts=pulumi.ResourceOptions(parent=self, protect=not config.disposable),
+                opts=config.holding(self),
             )
         self.register_outputs({})

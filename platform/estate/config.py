@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Any
 
+import pulumi
 from pydantic import Field, ValidationError, model_validator
 
 from estate.airflow import AirflowConfig
@@ -30,7 +31,10 @@ class StackConfig(Settings):
     prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
     """Start of every name, unlike any other in AWS, for bucket names are shared by all accounts."""
     disposable: bool = False
-    """Whether ``pulumi destroy`` may delete data. Otherwise what holds data is protected."""
+    """Whether ``pulumi destroy`` may delete data. Otherwise what holds data is protected, and the
+    engine refuses to destroy the stack as a whole."""
+    retain: bool = False
+    """Whether what holds data outlives the stack even when its protection was lifted."""
     keys: KeysConfig = KeysConfig()
     network: NetworkConfig | None = None
     """Without one, jobs run in Glue's own network."""
@@ -45,6 +49,18 @@ class StackConfig(Settings):
     """Without one, nobody notes who reads and writes the lake's objects."""
     cost: CostConfig | None = None
     """Without one, no budget is watched."""
+
+    def holding(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
+        """The options of a resource that holds data, or without which data cannot be read."""
+        return pulumi.ResourceOptions(
+            parent=parent, protect=not self.disposable, retain_on_delete=self.retain
+        )
+
+    @model_validator(mode="after")
+    def _retained_is_not_disposable(self) -> StackConfig:
+        if self.retain and self.disposable:
+            raise ValueError("a stack is disposable or its data is retained; take one of them out")
+        return self
 
     @model_validator(mode="after")
     def _airflow_has_a_network(self) -> StackConfig:

@@ -68,7 +68,7 @@ class Governance(pulumi.ComponentResource):
             name=DATABASE,
             description="what the gates found out, and who decided otherwise",
             location_uri=f"s3://{bucket}/",
-            opts=pulumi.ResourceOptions(parent=self, protect=not config.disposable),
+            opts=config.holding(self),
         )
         below = pulumi.ResourceOptions(parent=database)
         for name, (record, folder, description) in _RECORDS.items():

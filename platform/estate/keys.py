@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import pulumi
 import pulumi_aws as aws
@@ -14,6 +14,9 @@ from estate.account import Account
 from estate.keypolicies import key_policy
 from estate.settings import Settings
 from lakehouse.naming import BucketPurpose
+
+if TYPE_CHECKING:
+    from estate.config import StackConfig
 
 KeyName = Literal["inbound", "bronze", "silver", "gold", "operations"]
 KEYS: Final[tuple[KeyName, ...]] = get_args(KeyName)
@@ -40,24 +43,22 @@ class KeysConfig(Settings):
 class Keys(pulumi.ComponentResource):
     """The keys and their aliases ``alias/<prefix>-<name>``."""
 
-    def __init__(
-        self, prefix: str, config: KeysConfig, account: pulumi.Output[Account], *, protect: bool
-    ) -> None:
+    def __init__(self, config: StackConfig, account: pulumi.Output[Account]) -> None:
         super().__init__("lakehouse:estate:Keys", "keys")
         self._arns: dict[KeyName, pulumi.Output[str]] = {}
         for name in KEYS:
             key = aws.kms.Key(
                 f"key-{name}",
-                description=f"{prefix}: {name}",
+                description=f"{config.prefix}: {name}",
                 enable_key_rotation=True,
-                deletion_window_in_days=config.deletion_days,
+                deletion_window_in_days=config.keys.deletion_days,
                 policy=account.apply(functools.partial(_policy_text, name)),
-                tags={"Name": f"{prefix}-{name}"},
-                opts=pulumi.ResourceOptions(parent=self, protect=protect),
+                tags={"Name": f"{config.prefix}-{name}"},
+                opts=config.holding(self),
             )
             aws.kms.Alias(
                 f"alias-{name}",
-                name=f"alias/{prefix}-{name}",
+                name=f"alias/{config.prefix}-{name}",
                 target_key_id=key.key_id,
                 opts=pulumi.ResourceOptions(parent=self),
             )

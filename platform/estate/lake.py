@@ -59,7 +59,7 @@ class Lake(pulumi.ComponentResource):
             key=keys.of_bucket(purpose),
             rules=lifecycle(purpose, config),
             policy=account.apply(as_json(lambda known: bucket_policy(known, purpose))),
-            disposable=config.disposable,
+            stack=config,
             parent=self,
         ).bucket
 

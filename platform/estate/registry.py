@@ -47,10 +47,9 @@ class Registry(pulumi.ComponentResource):
                 compatibility=config.streams.compatibility,
                 # What producers register later are versions of their own, which stay.
                 schema_definition=json.dumps(avro_schema(contract)),
-                opts=pulumi.ResourceOptions(
-                    parent=registry,
-                    ignore_changes=["schema_definition"],
-                    protect=not config.disposable,
+                opts=pulumi.ResourceOptions.merge(
+                    config.holding(registry),
+                    pulumi.ResourceOptions(ignore_changes=["schema_definition"]),
                 ),
             )
         self.register_outputs({})

@@ -56,7 +56,7 @@ class Streams(pulumi.ComponentResource):
                 encryption_type="KMS",
                 kms_key_id=key,
                 tags={"dataset": contract.dataset, "owner": contract.owner},
-                opts=pulumi.ResourceOptions(parent=self, protect=not config.disposable),
+                opts=config.holding(self),
             )
             self.names[contract.dataset] = stream.name
         self.register_outputs({})

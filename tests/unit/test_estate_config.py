@@ -47,6 +47,7 @@ def test_a_prefix_is_enough() -> None:
             {"network": {"egress": "endpoints"}, "airflow": {}},
             "airflow fetches packages from an index that endpoints do not lead to",
         ),
+        ({"retain": True, "disposable": True}, "a stack is disposable or its data is retained"),
         ({"airflow": {}}, "airflow runs in a network of the estate's own; add network: {}"),
         (
             {"network": {}, "airflow": {"environment_class": "mw1.tiny"}},

@@ -18,7 +18,8 @@ from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import EstateError, LakehouseError
 from lakehouse.promotion.progress import Approval
 from lakehouse.promotion.verdict import Verdict
-from localaws.apply import Recorded, render
+from lakehouse.release import PAUSED
+from localaws.apply import Recorded, render, stack_config
 from localaws.handlers import HANDLERS, LACKING
 
 HOLDS_DATA = {
@@ -199,7 +200,31 @@ def test_what_holds_data_is_protected_unless_the_stack_is_disposable(
 
     assert {r.type for r in data} == HOLDS_DATA
     assert all(r.protect is not disposable for r in data)
+    assert all(r.retain is (stack == "prod") for r in data)
     assert all(b.inputs["forceDestroy"] is disposable for b in of(estate, "Bucket").values())
+
+
+def test_a_retained_bucket_stays_as_closed_as_it_was(stack: str, estate: list[Recorded]) -> None:
+    settings = [r for r in estate if r.type.startswith("aws:s3/bucket") and "bucket" in r.inputs]
+    settings = [r for r in settings if not r.type.endswith(("Object", "Objectv2", "Notification"))]
+
+    assert len({r.type for r in settings}) == 6
+    assert all(r.retain is (stack == "prod") for r in settings)
+
+
+def test_paused_ingestion_ends_runs_and_starts_none() -> None:
+    jobs = stack_config("prod")["lakehouse:platform"]["jobs"]
+    jobs = jobs | {"ingest": jobs["ingest"] | {"paused": True}}
+    running = render("prod", CONTRACTS)
+    paused = render("prod", CONTRACTS, {"jobs": jobs})
+
+    (wanted,) = (r for r in paused if r.name == "wanted-release" and "Bucket" in r.type)
+    assert base64.b64decode(wanted.inputs["contentBase64"]) == PAUSED.encode()
+    assert {s.inputs["state"] for s in of(running, "Schedule").values()} == {"ENABLED"}
+    assert {s.inputs["state"] for s in of(paused, "Schedule").values()} == {"DISABLED"}
+    gone = {r.name for r in running} - {r.name for r in paused}
+    assert gone
+    assert all(name.endswith("-absent") for name in gone)
 
 
 def test_objects_of_earlier_releases_stay(estate: list[Recorded]) -> None:

@@ -17,6 +17,7 @@ from lakehouse.release import another_wanted
     [
         ("2", "1", "release 2 is wanted, this is 1"),
         ("1\n", "1", None),
+        ("paused", "1", "ingestion is paused"),
         ("2", "", None),
         (None, "1", None),
     ],
