@@ -33,7 +33,9 @@ def each_dataset(
             failed[contract.dataset] = f"{type(error).__name__}: {_first_line(error)}"
             log.exception("dataset_failed", job=job, dataset=contract.dataset)
         else:
-            log.info("dataset_done", job=job, dataset=contract.dataset, **done[contract.dataset])
+            # A step may name its dataset too.
+            said = {**done[contract.dataset], "job": job, "dataset": contract.dataset}
+            log.info("dataset_done", **said)
     log.info("summary", job=job, done=sorted(done), failed=sorted(failed))
     if failed:
         raise LakehouseError("; ".join(f"{name}: {why}" for name, why in failed.items()))
