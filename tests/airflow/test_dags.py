@@ -61,6 +61,25 @@ def test_without_a_pull_files_are_landed_all_the_same(contracts: Path) -> None:
     assert bag.dags["pull"].tasks == []
 
 
+def test_an_arrival_wakes_the_landing(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "https://sqs.eu-west-1.amazonaws.com/123456789012/acme-arrivals"
+    monkeypatch.setenv("LAKEHOUSE_ARRIVALS_QUEUE", url)
+    bag = read_dags()
+    assert bag.import_errors == {}
+
+    waits = bag.dags["land"].timetable.asset_condition.objects
+    (arrivals,) = (asset for asset in waits if asset.name == "landing.arrivals")
+    (watcher,) = arrivals.watchers
+    _, told = watcher.trigger.serialize()
+    assert told["sqs_queue"] == url
+    assert all(value is None or isinstance(value, str | int) for value in told.values())
+
+
+def test_without_a_queue_files_wait_for_the_sweep(bag: BundleDagBag) -> None:
+    waits = bag.dags["land"].timetable.asset_condition.objects
+    assert {asset.name for asset in waits} == {"landing.weather"}
+
+
 def test_reports_come_after_the_promotion_whatever_became_of_it(bag: BundleDagBag) -> None:
     promote = bag.dags["promote"]
     assert promote.get_task("promote").downstream_task_ids == {"attention", *REPORTS}

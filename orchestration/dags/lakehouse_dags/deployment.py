@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from airflow.providers.amazon.aws.operators.glue import GlueJobOperator
+from airflow.providers.amazon.aws.triggers.sqs import SqsSensorTrigger
+from airflow.sdk import Asset, AssetWatcher
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from lakehouse_dags.alerts import alert, glue_failure, log_last_words
@@ -52,6 +54,20 @@ def prefix() -> str:
 def bucket(purpose: str) -> str:
     """Name of a bucket of the deployment, for templated arguments as ``prefix``."""
     return f"{prefix()}-{purpose}"
+
+
+def arrivals() -> list[Asset]:
+    """What stands for objects that arrived, told by the queue ``$LAKEHOUSE_ARRIVALS_QUEUE`` (URL).
+
+    The trigger removes a message before it tells of it, so one may be lost: a sweep finds what it
+    stood for. Nothing where there is no queue.
+    """
+    queue = os.environ.get("LAKEHOUSE_ARRIVALS_QUEUE")
+    if not queue:
+        return []
+    # Plain values only: Airflow mixes up watchers whose arguments are nested.
+    trigger = SqsSensorTrigger(sqs_queue=queue, max_messages=10, num_batches=10, waiter_delay=15)
+    return [Asset("landing.arrivals", watchers=[AssetWatcher("arrivals", trigger=trigger)])]
 
 
 def glue_job(
