@@ -5,29 +5,29 @@ from pathlib import Path
 
 import pulumi
 
-from estate.access import Access
+from estate.access.roles import Access
 from estate.account import Account
-from estate.airflow import Airflow
-from estate.alarms import Alarms
-from estate.alerts import Alerts
-from estate.analytics import Analytics
-from estate.arrivals import Arrivals
-from estate.artifacts import Artifacts, WantedRelease
-from estate.audit import Audit
-from estate.catalog import Catalog
+from estate.compute.artifacts import Artifacts, WantedRelease
+from estate.compute.jobs import Jobs
+from estate.compute.release import ROOT, make_release
+from estate.compute.supervisor import Supervisor
 from estate.config import parse_config
-from estate.cost import Cost
-from estate.failures import Failures
-from estate.governance import Governance
-from estate.jobs import Jobs
-from estate.keys import Keys
-from estate.lake import Lake
-from estate.network import Network
+from estate.ingress.arrivals import Arrivals
+from estate.ingress.registry import Registry
+from estate.ingress.streams import Streams
+from estate.network.vpc import Network
+from estate.operations.alarms import Alarms
+from estate.operations.alerts import Alerts
+from estate.operations.audit import Audit
+from estate.operations.cost import Cost
+from estate.operations.failures import Failures
+from estate.orchestration.airflow import Airflow
 from estate.outputs import outputs
-from estate.registry import Registry
-from estate.release import ROOT, make_release
-from estate.streams import Streams
-from estate.supervisor import Supervisor
+from estate.serving.analytics import Analytics
+from estate.serving.catalog import Catalog
+from estate.serving.governance import Governance
+from estate.storage.keys import Keys
+from estate.storage.lake import Lake
 from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import LakehouseError
 from lakehouse.release import PAUSED

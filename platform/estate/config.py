@@ -11,17 +11,17 @@ from typing import Annotated, Any
 import pulumi
 from pydantic import Field, ValidationError, model_validator
 
-from estate.airflow import AirflowConfig
-from estate.alerts import AlertsConfig
-from estate.analytics import AnalyticsConfig
-from estate.audit import AuditConfig
-from estate.cost import CostConfig
-from estate.jobs import JobsConfig
-from estate.keys import KeysConfig
-from estate.lake import LakeConfig
-from estate.network import NetworkConfig
+from estate.compute.jobs import JobsConfig
+from estate.ingress.streams import StreamsConfig
+from estate.network.vpc import NetworkConfig
+from estate.operations.alerts import AlertsConfig
+from estate.operations.audit import AuditConfig
+from estate.operations.cost import CostConfig
+from estate.orchestration.airflow import AirflowConfig
+from estate.serving.analytics import AnalyticsConfig
 from estate.settings import Settings
-from estate.streams import StreamsConfig
+from estate.storage.keys import KeysConfig
+from estate.storage.lake import LakeConfig
 from lakehouse.errors import EstateError
 
 

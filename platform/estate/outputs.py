@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from estate.access import Access
+from estate.access.roles import Access
 from estate.account import Account
-from estate.airflow import Airflow
-from estate.alerts import Alerts
-from estate.analytics import Analytics
-from estate.arrivals import Arrivals
-from estate.audit import Audit
-from estate.governance import DATABASE, Governance
-from estate.keys import Keys
-from estate.lake import Lake
-from estate.network import Network
-from estate.release import Release
+from estate.compute.release import Release
+from estate.ingress.arrivals import Arrivals
+from estate.network.vpc import Network
+from estate.operations.alerts import Alerts
+from estate.operations.audit import Audit
+from estate.orchestration.airflow import Airflow
+from estate.serving.analytics import Analytics
+from estate.serving.governance import DATABASE, Governance
+from estate.storage.keys import Keys
+from estate.storage.lake import Lake
 from lakehouse import naming
 from lakehouse.contracts.model import Contracts
 

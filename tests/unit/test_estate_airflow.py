@@ -9,12 +9,12 @@ import fastavro
 import pytest
 from support.rendered import CONTRACTS, ROOT, estate, of, planted, with_radar
 
-from estate import airflowpolicies, servicepolicies
+from estate.access import airflowpolicies, servicepolicies
 from estate.account import Account
-from estate.airflow import FOLDER, VERSION, content, options
-from estate.keys import KEYS
-from estate.registry import avro_schema
-from estate.supervisor import start_job_run
+from estate.compute.supervisor import start_job_run
+from estate.ingress.registry import avro_schema
+from estate.orchestration.airflow import FOLDER, VERSION, content, options
+from estate.storage.keys import KEYS
 from lakehouse.contracts.odcs import load_contracts
 from localaws.apply import Recorded, render
 

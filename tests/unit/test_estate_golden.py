@@ -41,7 +41,7 @@ def test_a_changed_input_is_seen() -> None:
 def test_a_change_of_the_librarys_code_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from estate import release
+    from estate.compute import release
 
     monkeypatch.setattr(release, "library_zip", lambda _package: b"another library")
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from support.rendered import CONTRACTS, estate, of
 
-from estate import servicepolicies
+from estate.access import servicepolicies
 from estate.account import Account
-from estate.egress import INTERFACES
-from estate.network import NetworkConfig, subnet_blocks
+from estate.network.egress import INTERFACES
+from estate.network.vpc import NetworkConfig, subnet_blocks
 from localaws.apply import Recorded, render
 
 

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from support.rendered import STACKS, of, with_radar
 
-from estate import airflowpolicies, policies, servicepolicies
+from estate.access import airflowpolicies, policies, servicepolicies
+from estate.access.grants import POLICY_LIMIT, Statement, policy
 from estate.account import Account
-from estate.grants import POLICY_LIMIT, Statement, policy
-from estate.keypolicies import key_policy
-from estate.keys import KEYS
-from estate.lake import bucket_policy
-from estate.release import ROOT
+from estate.compute.release import ROOT
+from estate.storage.keypolicies import key_policy
+from estate.storage.keys import KEYS
+from estate.storage.lake import bucket_policy
 from lakehouse.contracts.model import Contract, FileFormat, StreamSource
 from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import EstateError

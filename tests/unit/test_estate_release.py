@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from estate.release import ROOT, library_zip, make_release
+from estate.compute.release import ROOT, library_zip, make_release
 from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import EstateError
 

@@ -11,8 +11,8 @@ import pytest
 from support import rendered
 from support.rendered import CONTRACTS, STACKS, of, strings
 
-from estate.grants import POLICY_LIMIT
-from estate.release import ROOT
+from estate.access.grants import POLICY_LIMIT
+from estate.compute.release import ROOT
 from lakehouse import naming
 from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import EstateError, LakehouseError

@@ -9,13 +9,13 @@ import pytest
 from support.rendered import CONTRACTS, STACKS, estate, of, with_radar
 
 from estate.account import Account
-from estate.alarmrules import Alarm, dataset_alarms
-from estate.alarms import dashboard
-from estate.alerts import topic_policy
-from estate.arrivals import queue_policy
-from estate.audit import WATCHED, trail_policy
-from estate.keypolicies import key_policy
-from estate.keys import KEYS
+from estate.ingress.arrivals import queue_policy
+from estate.operations.alarmrules import Alarm, dataset_alarms
+from estate.operations.alarms import dashboard
+from estate.operations.alerts import topic_policy
+from estate.operations.audit import WATCHED, trail_policy
+from estate.storage.keypolicies import key_policy
+from estate.storage.keys import KEYS
 from lakehouse.contracts.odcs import load_contracts
 from localaws.apply import Recorded, render
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from estate.access.grants import KeyArns, Statement, allow, job_basics, objects, tables, use_keys
 from estate.account import Account
-from estate.grants import KeyArns, Statement, allow, job_basics, objects, tables, use_keys
 from lakehouse.contracts.model import Contract
 from lakehouse.naming import LAYERS
 

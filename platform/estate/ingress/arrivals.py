@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pulumi
 import pulumi_aws as aws
 
-from estate.lake import Lake
+from estate.storage.lake import Lake
 from lakehouse import naming
 
 if TYPE_CHECKING:

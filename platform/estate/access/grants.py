@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from estate.account import Account
-from estate.keys import KeyName
+from estate.storage.keys import KeyName
 from lakehouse.errors import EstateError
 from lakehouse.metrics import NAMESPACE
 from lakehouse.naming import BucketPurpose, Layer

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from estate.access.grants import Statement, allow
 from estate.account import Account
-from estate.grants import Statement, allow
 
 
 def in_network(account: Account) -> list[Statement]:

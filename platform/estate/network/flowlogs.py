@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_aws as aws
 
-from estate import servicepolicies
+from estate.access import servicepolicies
+from estate.access.grants import policy
 from estate.account import Account
-from estate.grants import policy
 
 if TYPE_CHECKING:
     from estate.config import StackConfig
-    from estate.network import NetworkConfig
+    from estate.network.vpc import NetworkConfig
 
 
 def flow_logs(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from estate.access import Access
-from estate.jobarguments import job_arguments
-from estate.jobshapes import BatchConfig, IngestConfig, batch_shape, ingest_shape, once
-from estate.keys import Keys
-from estate.release import Release
+from estate.access.roles import Access
+from estate.compute.jobarguments import job_arguments
+from estate.compute.jobshapes import BatchConfig, IngestConfig, batch_shape, ingest_shape, once
+from estate.compute.release import Release
 from estate.settings import Settings
+from estate.storage.keys import Keys
 from lakehouse import naming
 
 if TYPE_CHECKING:

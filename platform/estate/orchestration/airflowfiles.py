@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from estate.release import ROOT
+from estate.compute.release import ROOT
 from lakehouse.contracts.model import Contracts
 
 SECRETS: Final = "airflow"

@@ -7,7 +7,7 @@ import base64
 import pulumi
 import pulumi_aws as aws
 
-from estate.release import Release
+from estate.compute.release import Release
 from lakehouse.release import WANTED_KEY
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 import pulumi
 import pulumi_aws as aws
 
-from estate import airflowpolicies, policies, servicepolicies
+from estate.access import airflowpolicies, policies, servicepolicies
+from estate.access.grants import Statement, policy
 from estate.account import Account
-from estate.grants import Statement, policy
-from estate.keys import KEYS, KeyName, Keys
+from estate.storage.keys import KEYS, KeyName, Keys
 from lakehouse import naming
 from lakehouse.contracts.model import Contract
 from lakehouse.errors import EstateError

@@ -10,10 +10,10 @@ import pulumi
 import pulumi_aws as aws
 from pydantic import Field, model_validator
 
-from estate.airflowfiles import content, options, startup
-from estate.lake import Lake
-from estate.network import Network
+from estate.network.vpc import Network
+from estate.orchestration.airflowfiles import content, options, startup
 from estate.settings import Settings
+from estate.storage.lake import Lake
 from lakehouse.contracts.model import Contracts
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pulumi_aws as aws
 from pydantic import Field, field_validator, model_validator
 
 from estate.account import Account
-from estate.egress import Egress, service_name
-from estate.flowlogs import flow_logs
-from estate.members import members
+from estate.network.egress import Egress, service_name
+from estate.network.flowlogs import flow_logs
+from estate.network.members import members
 from estate.settings import Settings
 
 if TYPE_CHECKING:

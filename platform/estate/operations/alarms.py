@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from estate.account import Account
-from estate.alarmrules import Alarm, dataset_alarms
+from estate.operations.alarmrules import Alarm, dataset_alarms
 from lakehouse.contracts.model import Contract
 from lakehouse.metrics import NAMESPACE
 

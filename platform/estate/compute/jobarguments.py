@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from estate.release import Release
+from estate.compute.release import Release
 from lakehouse import naming
 from lakehouse.spark import catalog_conf
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from estate.account import Account
 
 if TYPE_CHECKING:
-    from estate.keys import KeyName
+    from estate.storage.keys import KeyName
 
 
 def key_policy(account: Account, name: KeyName) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import pulumi_aws as aws
 from pydantic import Field
 
 from estate.account import Account
-from estate.bucket import PrivateBucket, as_json, expiring, leftovers, tls_only
-from estate.keys import Keys
 from estate.settings import Settings
+from estate.storage.bucket import PrivateBucket, as_json, expiring, leftovers, tls_only
+from estate.storage.keys import Keys
 from lakehouse import naming
 from lakehouse.naming import BucketPurpose
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from estate.access.grants import KeyArns, Statement, allow, objects, use_keys
 from estate.account import Account
-from estate.grants import KeyArns, Statement, allow, objects, use_keys
 
 
 def airflow(account: Account, keys: KeyArns, jobs: Sequence[str]) -> list[Statement]:

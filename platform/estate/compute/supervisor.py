@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_aws as aws
 
-from estate import servicepolicies
+from estate.access import servicepolicies
+from estate.access.grants import policy
 from estate.account import Account
-from estate.grants import policy
 from lakehouse import naming
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import pulumi
 import pulumi_aws as aws
 from pydantic import Field
 
-from estate.keys import Keys
 from estate.settings import Settings
+from estate.storage.keys import Keys
 from lakehouse import naming
 
 if TYPE_CHECKING:

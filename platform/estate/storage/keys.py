@@ -11,8 +11,8 @@ import pulumi_aws as aws
 from pydantic import Field
 
 from estate.account import Account
-from estate.keypolicies import key_policy
 from estate.settings import Settings
+from estate.storage.keypolicies import key_policy
 from lakehouse.naming import BucketPurpose
 
 if TYPE_CHECKING:

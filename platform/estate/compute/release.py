@@ -16,7 +16,7 @@ from typing import Final
 from lakehouse.contracts.model import Contracts
 from lakehouse.errors import EstateError
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+ROOT: Final = Path(__file__).resolve().parents[3]
 """The repository."""
 SCRIPTS: Final[dict[str, str]] = {
     "ingest": "jobs/streaming/ingest.py",

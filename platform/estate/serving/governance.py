@@ -14,7 +14,7 @@ import msgspec
 import pulumi
 import pulumi_aws as aws
 
-from estate.athenatypes import columns, presto_view
+from estate.serving.athenatypes import columns, presto_view
 from lakehouse import naming
 from lakehouse.promotion.progress import Approval
 from lakehouse.promotion.verdict import Verdict

@@ -1,0 +1,1 @@
+"""Who may do what: a role for each job and one for Airflow."""

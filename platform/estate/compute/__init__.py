@@ -1,0 +1,1 @@
+"""Glue jobs, the code they run, and what keeps them running."""

@@ -1,0 +1,1 @@
+"""Where data comes in: streams and their schemas, landed files."""

@@ -1,0 +1,1 @@
+"""The network that jobs and Airflow run in."""

@@ -1,0 +1,1 @@
+"""What watches the estate: alarms, audit, cost."""

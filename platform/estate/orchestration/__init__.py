@@ -1,0 +1,1 @@
+"""Airflow on MWAA, and the files it is given."""

@@ -1,0 +1,1 @@
+"""What people query: databases, the history of the gates, Athena."""

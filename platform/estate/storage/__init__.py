@@ -1,0 +1,1 @@
+"""Buckets, and the keys they are encrypted under."""
