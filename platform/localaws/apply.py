@@ -97,6 +97,18 @@ def stack_config(stack: str) -> dict[str, Any]:
     return config
 
 
+def answers(account: str, region: str) -> dict[str, Mapping[str, Any]]:
+    """What the program may ask an account in a region, and what it is told."""
+    return {
+        "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": account},
+        "aws:index/getPartition:getPartition": {"partition": "aws"},
+        "aws:index/getRegion:getRegion": {"region": region},
+        "aws:index/getAvailabilityZones:getAvailabilityZones": {
+            "names": [f"{region}{letter}" for letter in "abc"]
+        },
+    }
+
+
 class _Monitor:
     """Stands in for Pulumi's engine: hands every resource on to ``make`` and keeps its inputs.
 
@@ -107,14 +119,7 @@ class _Monitor:
         self.recorded: list[Recorded] = []
         self.outputs: dict[str, Any] = {}
         self._make = make
-        self._answers: dict[str, Mapping[str, Any]] = {
-            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": account},
-            "aws:index/getPartition:getPartition": {"partition": "aws"},
-            "aws:index/getRegion:getRegion": {"region": region},
-            "aws:index/getAvailabilityZones:getAvailabilityZones": {
-                "names": [f"{region}{letter}" for letter in "abc"]
-            },
-        }
+        self._answers = answers(account, region)
         self._lock = threading.Lock()
 
     def GetDeploymentInfo(self, _request: object) -> Any:  # noqa: N802 - the engine's name
