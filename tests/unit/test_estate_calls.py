@@ -7,25 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import (
-    apicalls_data,
-    apicalls_network,
-    apicalls_signals,
-    graph_rules,
-    graph_rules_data,
-)
+from support import apicalls_data, apicalls_network, apicalls_signals
 from support.apicalls import CALLS, NOT_SENT, WITHOUT_CALL, calls
 from support.apicheck import refusals
-from support.graph import findings
+from support.estategraph import graph, provider
 from support.rendered import CONTRACTS, STACKS, estate, of, put, with_many, with_radar
 
 from localaws.apply import Recorded, render
+from policies.rules import findings
 
 assert apicalls_data, "the three register the types"
 assert apicalls_network
 assert apicalls_signals
-assert graph_rules, "and these two the rules"
-assert graph_rules_data
 
 ALSO: dict[str, dict[str, Any]] = {
     "endpoints": {"network": {"zones": 3, "egress": "endpoints"}, "jobs": {}},
@@ -82,7 +75,7 @@ def test_a_hundred_contracts_are_no_more_than_aws_takes(tmp_path: Path) -> None:
     found = with_many("prod", 100, 20, tmp_path)
 
     assert len(of(found, "Stream")) == 100
-    assert findings(found) == []
+    assert findings(graph([*found, provider("prod")])) == []
     assert refused(found) == []
 
 

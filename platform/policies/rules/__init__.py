@@ -1,0 +1,21 @@
+"""The house rules by subject; importing this package registers them all.
+
+Most are traps that AWS does not tell of: what is wrong there shows in a lost event, a hanging run
+or a bill, and no emulator shows it.
+"""
+
+from policies.rule import RULES, findings
+from policies.rules import access, jobs, keys, network, signals, starts, storage, tables
+
+__all__ = [
+    "RULES",
+    "access",
+    "findings",
+    "jobs",
+    "keys",
+    "network",
+    "signals",
+    "starts",
+    "storage",
+    "tables",
+]

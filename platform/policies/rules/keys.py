@@ -1,0 +1,99 @@
+"""Rules of KMS keys: who must be let encrypt, and fails without a word where it is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from policies.graph import Graph, Resource, allows_service, called, listed, services, statements
+from policies.rule import each
+
+
+@each("EventTarget")
+def events_reach_encrypted_queues(target: Resource, graph: Graph) -> Iterator[str]:
+    """EventBridge drops, without an error anywhere, what it may not encrypt or send."""
+    if ":sqs:" not in target["arn"]:
+        return
+    queues = graph.by("Queue", "name")
+    policies = {called(p["queueUrl"]): p for p in graph.of("QueuePolicy")}
+    for arn in (target["arn"], target.get("deadLetterConfig", {}).get("arn")):
+        if arn is None:
+            yield "no queue for what it cannot deliver; give it a dead_letter_config"
+            continue
+        queue = called(arn)
+        granted = graph.key_statements(queues[queue].get("kmsMasterKeyId"))
+        if not allows_service(granted, "events", "kms:Decrypt", "kms:GenerateDataKey"):
+            yield f"the key of queue {queue} does not let EventBridge encrypt; grant both actions"
+        allowed = statements(policies[queue]["policy"]) if queue in policies else []
+        if not allows_service(allowed, "events", "sqs:SendMessage"):
+            yield f"queue {queue} does not let EventBridge send; grant it sqs:SendMessage"
+
+
+@each("Key", "TopicPolicy")
+def eventbridge_is_asked_for_no_source(resource: Resource, _graph: Graph) -> Iterator[str]:
+    """Its calls for encrypted queues and topics carry none, and fail where one is asked for."""
+    for statement in statements(resource["policy"]):
+        if "events.amazonaws.com" in services(statement) and "Condition" in statement:
+            yield f"statement {statement.get('Sid')} has a condition; take it away"
+
+
+@each("MetricAlarm", "EventTarget", "Budget", "AnomalySubscription")
+def senders_reach_the_encrypted_topic(sender: Resource, graph: Graph) -> Iterator[str]:
+    """Who publishes to an encrypted topic without its key fails, and nobody hears of it."""
+    service, arns = _publishes(sender)
+    topics = graph.by("Topic", "name")
+    policies = {called(p["arn"]): p for p in graph.of("TopicPolicy")}
+    for name in sorted({called(arn) for arn in arns if ":sns:" in arn}):
+        granted = graph.key_statements(topics[name].get("kmsMasterKeyId"))
+        if not allows_service(granted, service, "kms:Decrypt", "kms:GenerateDataKey"):
+            yield f"the key of topic {name} does not let {service} encrypt; grant it both actions"
+        allowed = statements(policies[name]["policy"]) if name in policies else []
+        if not allows_service(allowed, service, "sns:Publish"):
+            yield f"topic {name} does not let {service} publish; grant it sns:Publish"
+
+
+def _publishes(sender: Resource) -> tuple[str, list[str]]:
+    """The service behind a sender, and what it sends to."""
+    match sender.kind:
+        case "MetricAlarm":
+            return "cloudwatch", sender.get("alarmActions", [])
+        case "EventTarget":
+            return "events", [sender["arn"]]
+        case "Budget":
+            found = [n.get("subscriberSnsTopicArns", []) for n in sender.get("notifications", [])]
+            return "budgets", [arn for arns in found for arn in arns]
+        case _:
+            return "costalerts", [s["address"] for s in sender["subscribers"]]
+
+
+@each("LogGroup", "SecurityConfiguration", "Environment")
+def logs_can_be_encrypted(resource: Resource, graph: Graph) -> Iterator[str]:
+    """CloudWatch Logs refuses a group whose key does not name it, and a job logs nothing."""
+    match resource.kind:
+        case "LogGroup":
+            key, group = resource.get("kmsKeyId"), resource["name"]
+        case "SecurityConfiguration":
+            found = resource["encryptionConfiguration"]["cloudwatchEncryption"]
+            key, group = found.get("kmsKeyArn"), "/aws-glue/jobs/output"
+        case _:
+            key, group = resource.get("kmsKey"), f"airflow-{resource['name']}-Task"
+    patterns = [
+        pattern.partition(":log-group:")[2]
+        for s in graph.key_statements(key)
+        if any(service.startswith("logs.") for service in services(s))
+        for pattern in listed(s["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"])
+    ]
+    if not any(re.fullmatch(p.replace("*", ".*"), group) for p in patterns):
+        yield f"its key does not let CloudWatch Logs encrypt {group}; name the group in its policy"
+
+
+@each("Trail")
+def the_trail_can_be_written(trail: Resource, graph: Graph) -> Iterator[str]:
+    """CloudTrail must see its key and its bucket before it is made."""
+    granted = graph.key_statements(trail.get("kmsKeyId"))
+    if not allows_service(granted, "cloudtrail", "kms:DescribeKey", "kms:GenerateDataKey"):
+        yield "its key does not let CloudTrail encrypt; grant it both actions"
+    policy = graph.by("BucketPolicy", "bucket").get(trail["s3BucketName"])
+    allowed = statements(policy["policy"]) if policy else []
+    if not allows_service(allowed, "cloudtrail", "s3:PutObject", "s3:GetBucketAcl"):
+        yield "its bucket does not let CloudTrail write; grant s3:PutObject and s3:GetBucketAcl"
