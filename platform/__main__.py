@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pulumi
 
+from estate.access.audiences import Audiences
 from estate.access.roles import Access
 from estate.account import Account
 from estate.compute.artifacts import Artifacts, WantedRelease
@@ -67,6 +68,7 @@ def build() -> None:
     Supervisor(config, ingests, account, keys["operations"], after=jobs)
     wanted = PAUSED if config.jobs.ingest.paused else release.name
     WantedRelease(wanted, lake["artifacts"], after=jobs)
+    audiences = Audiences(config, account, keys, tuple(contracts.values()), governed=False)
     analytics = Analytics(config, keys)
     alerts = Alerts(config, account, keys["operations"])
     Alarms(config, tuple(contracts.values()), alerts.topic, account)
@@ -97,6 +99,7 @@ def build() -> None:
         keys=keys,
         lake=lake,
         access=access,
+        audiences=audiences,
         governance=governance,
         arrivals=arrivals,
         analytics=analytics,

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import pulumi
 from pydantic import Field, ValidationError, model_validator
 
+from estate.access.audiences import AudiencesConfig
 from estate.compute.jobs import JobsConfig
 from estate.ingress.streams import StreamsConfig
 from estate.network.vpc import NetworkConfig
@@ -41,6 +42,7 @@ class StackConfig(Settings):
     lake: LakeConfig = LakeConfig()
     streams: StreamsConfig = StreamsConfig()
     jobs: JobsConfig = JobsConfig()
+    audiences: AudiencesConfig = AudiencesConfig()
     analytics: AnalyticsConfig = AnalyticsConfig()
     airflow: AirflowConfig | None = None
     """Without one, the batch steps are started by hand or by another scheduler."""

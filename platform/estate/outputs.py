@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
+from estate.access.audiences import Audiences
 from estate.access.roles import Access
 from estate.account import Account
 from estate.compute.release import Release
@@ -35,6 +36,7 @@ def outputs(
     keys: Keys,
     lake: Lake,
     access: Access,
+    audiences: Audiences,
     governance: Governance,
     arrivals: Arrivals,
     analytics: Analytics,
@@ -61,6 +63,7 @@ def outputs(
         "jobs": {job: naming.job(prefix, job) for job in access.jobs},
         "job_roles": {job: role.arn for job, role in access.jobs.items()},
         "airflow_role": access.airflow.arn,
+        "audiences": {name: role.arn for name, role in audiences.roles.items()},
         "release": release.name,
         "contracts": f"{artifacts}/{release.contracts}",
         "workgroup": analytics.workgroup,

@@ -48,6 +48,8 @@ ROLES = {
     "airflow": airflowpolicies.airflow(ACCOUNT, ARNS, ["land", "promote"]),
 }
 WITHOUT_RESOURCES = {
+    "athena:ListDataCatalogs",
+    "athena:ListWorkGroups",
     "cloudwatch:PutMetricData",
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeRouteTables",
@@ -57,6 +59,7 @@ WITHOUT_RESOURCES = {
     "ec2:DescribeVpcEndpoints",
     "glue:GetSchemaVersion",
     "glue:GetSecurityConfiguration",
+    "lakeformation:GetDataAccess",
     "logs:DescribeLogGroups",
     "s3:GetAccountPublicAccessBlock",
 }

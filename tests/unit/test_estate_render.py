@@ -11,6 +11,7 @@ import pytest
 from support import rendered
 from support.rendered import CONTRACTS, STACKS, of, strings
 
+from estate.access.audiencepolicies import AUDIENCES
 from estate.access.grants import POLICY_LIMIT
 from estate.compute.release import ROOT
 from lakehouse import naming
@@ -139,7 +140,7 @@ def test_the_jobs_environment_is_pinned_wherever_they_run_on_aws(
 
 def test_policies_fit_and_their_roles_are_those_of_the_jobs(estate: list[Recorded]) -> None:
     policies = of(estate, "RolePolicy")
-    others = {"airflow", "supervisor"} | ({"flow-logs"} if of(estate, "Vpc") else set())
+    others = {"airflow", "supervisor", *AUDIENCES} | ({"flow-logs"} if of(estate, "Vpc") else set())
     assert set(policies) == set(of(estate, "Role")) == {*of(estate, "Job")} | others
     for policy in policies.values():
         assert len(policy.inputs["policy"]) <= POLICY_LIMIT

@@ -16,6 +16,9 @@ Statement = dict[str, Any]
 KeyArns = Mapping[KeyName, str]
 POLICY_LIMIT: Final = 10_240
 """Characters, white space aside, of all inline policies of a role. Source: IAM quotas."""
+_REMEDY: Final = (
+    "give some of its datasets another group, or fewer of them streams of other accounts"
+)
 
 
 def allow(
@@ -31,15 +34,15 @@ def allow(
     return statement | ({"Condition": condition} if condition else {})
 
 
-def policy(role: str, statements: Iterable[Statement]) -> str:
-    """The policy document; EstateError when IAM would refuse it for its size."""
+def policy(role: str, statements: Iterable[Statement], remedy: str = _REMEDY) -> str:
+    """The policy document; EstateError, with a remedy, when IAM would refuse it for its size."""
     text = json.dumps(
         {"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":")
     )
     if len(text) > POLICY_LIMIT:
         raise EstateError(
             f"the policy of role {role} has {len(text)} characters; IAM takes {POLICY_LIMIT}: "
-            "give some of its datasets another group, or fewer of them streams of other accounts"
+            f"{remedy}"
         )
     return text
 
