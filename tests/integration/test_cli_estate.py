@@ -158,6 +158,19 @@ def test_a_run_that_fails_names_reason_and_log(
     assert "error: broken" in log.read_text()
 
 
+def test_the_doctor_tells_what_the_emulator_cannot_be_asked(lakehouse: Lakehouse) -> None:
+    said = lakehouse("doctor", "--stack", "local", "--json")
+    found = msgspec.json.decode(said.out)["findings"]
+    assert (said.code, {f["level"] for f in found}) == (0, {"ok", "warn", "not asked"})
+    unasked = {f["check"] for f in found if f["level"] == "not asked"}
+    assert {"lake formation", "catalog", "schema registry", "quotas"} <= unasked
+    databases = next(f["said"] for f in found if f["check"] == "databases")
+    assert databases == "already this deployment's: bronze, gold, governance, silver"
+    assert [f for f in found if f["level"] != "ok" and not f["mend"]] == []
+    said = lakehouse("doctor", "--stack", "local")
+    assert said.out.splitlines()[0] == "local  lakehouse-local in us-east-1"
+
+
 def test_a_job_that_is_not_there_is_one_line(lakehouse: Lakehouse, tmp_path: Path) -> None:
     said = lakehouse("--prefix", "elsewhere", "run", "land")
     assert (said.code, said.err) == (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 
 from lakehouse import __version__
+from lakehouse.cli import doctor as cli_doctor
 from lakehouse.cli import ingest as cli_ingest
 from lakehouse.cli import lineage as cli_lineage
 from lakehouse.cli import loads as cli_loads
@@ -50,6 +51,7 @@ app.add_typer(cli_local.app, name="local")
 app.add_typer(cli_ingest.app, name="ingest")
 app.add_typer(cli_rejects.app, name="rejects")
 app.add_typer(cli_loads.app, name="loads")
+app.command(epilog="Example: [b]lakehouse doctor --stack dev[/b]")(cli_doctor.doctor)
 app.command(epilog="Example: [b]lakehouse rebuild silver.flights --as-of 17[/b]")(
     cli_rebuild.rebuild
 )

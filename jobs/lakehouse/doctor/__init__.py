@@ -1,0 +1,1 @@
+"""Checks an account before the first deployment; asks, and changes nothing."""
