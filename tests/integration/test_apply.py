@@ -158,7 +158,8 @@ def test_the_emulator_keeps_what_was_asked_of_a_bucket(env: dict[str, str]) -> N
     assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 7}
     assert "Expiration" not in rule
     policy = json.loads(s3.get_bucket_policy(**ledger)["Policy"])
-    assert [statement["Sid"] for statement in policy["Statement"]] == ["TlsOnly", "WrittenOnce"]
+    sids = [statement["Sid"] for statement in policy["Statement"]]
+    assert sids == ["TlsOnly", "KmsOnly", "OwnKeyOnly", "NoCallersKey", "WrittenOnce"]
 
 
 @pytest.mark.usefixtures("outputs")

@@ -249,5 +249,5 @@ def test_entries_of_the_ledger_and_verdicts_cannot_be_overwritten() -> None:
         "verdicts": ["dataset=*", "approvals/*"],
     }
     for purpose, once in keys.items():
-        (_, written_once) = bucket_policy(ACCOUNT, purpose)["Statement"]
+        (*_, written_once) = bucket_policy(ACCOUNT, purpose, ARNS["operations"])["Statement"]
         assert written_once["Resource"] == [f"{ACCOUNT.bucket(purpose)}/{key}" for key in once]

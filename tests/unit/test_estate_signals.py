@@ -20,6 +20,7 @@ from lakehouse.contracts.odcs import load_contracts
 from localaws.apply import Recorded, render
 
 ACCOUNT = Account("acme", "aws", "eu-west-1", "123456789012")
+KEY = ACCOUNT.arn("kms", "key/1")
 OWN = {"StringEquals": {"aws:SourceAccount": "123456789012"}}
 DATASETS = load_contracts(CONTRACTS)
 TLS_ONLY = {"Bool": {"aws:SecureTransport": "false"}}
@@ -129,7 +130,7 @@ def _services(statement: dict[str, Any]) -> list[str]:
 
 
 def test_the_trail_alone_writes_its_bucket() -> None:
-    found = by_sid(trail_policy(ACCOUNT, "acme-audit"))
+    found = by_sid(trail_policy(ACCOUNT, "acme-audit", KEY))
     trail = "arn:aws:cloudtrail:eu-west-1:123456789012:trail/acme-lake"
 
     for sid in ("TrailLooks", "TrailWrites"):

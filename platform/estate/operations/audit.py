@@ -10,7 +10,14 @@ from pydantic import Field
 
 from estate.account import Account
 from estate.settings import Settings
-from estate.storage.bucket import PrivateBucket, as_json, expiring, leftovers, tls_only
+from estate.storage.bucket import (
+    PrivateBucket,
+    as_json,
+    expiring,
+    leftovers,
+    own_key_only,
+    tls_only,
+)
 from estate.storage.lake import Lake
 from lakehouse.naming import BucketPurpose
 
@@ -44,7 +51,9 @@ class Audit(pulumi.ComponentResource):
             name,
             key=key,
             rules=[leftovers(stack.lake.noncurrent_days), expiring("audit", config.days)],
-            policy=account.apply(as_json(lambda known: trail_policy(known, name))),
+            policy=pulumi.Output.all(account, key).apply(
+                as_json(lambda known, own: trail_policy(known, name, own))
+            ),
             stack=stack,
             parent=self,
         )
@@ -78,8 +87,8 @@ class Audit(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def trail_policy(account: Account, bucket: str) -> dict[str, Any]:
-    """The trail of this account may write; nobody may speak without TLS."""
+def trail_policy(account: Account, bucket: str, key: str) -> dict[str, Any]:
+    """The trail of this account may write; nobody without TLS or under another key."""
     arn = f"arn:{account.partition}:s3:::{bucket}"
     trail = {"aws:SourceArn": account.arn("cloudtrail", f"trail/{account.prefix}-lake")}
     service = {"Service": "cloudtrail.amazonaws.com"}
@@ -105,5 +114,6 @@ def trail_policy(account: Account, bucket: str) -> dict[str, Any]:
                 },
             },
             tls_only(arn),
+            *own_key_only(arn, key),
         ],
     }

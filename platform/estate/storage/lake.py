@@ -10,7 +10,14 @@ from pydantic import Field
 
 from estate.account import Account
 from estate.settings import Settings
-from estate.storage.bucket import PrivateBucket, as_json, expiring, leftovers, tls_only
+from estate.storage.bucket import (
+    PrivateBucket,
+    as_json,
+    expiring,
+    leftovers,
+    own_key_only,
+    tls_only,
+)
 from estate.storage.keys import Keys
 from lakehouse import naming
 from lakehouse.naming import BucketPurpose
@@ -53,12 +60,15 @@ class Lake(pulumi.ComponentResource):
         account: pulumi.Output[Account],
         keys: Keys,
     ) -> aws.s3.Bucket:
+        key = keys.of_bucket(purpose)
         return PrivateBucket(
             purpose,
             naming.bucket(config.prefix, purpose),
-            key=keys.of_bucket(purpose),
+            key=key,
             rules=lifecycle(purpose, config),
-            policy=account.apply(as_json(lambda known: bucket_policy(known, purpose))),
+            policy=pulumi.Output.all(account, key).apply(
+                as_json(lambda known, arn: bucket_policy(known, purpose, arn))
+            ),
             stack=config,
             parent=self,
         ).bucket
@@ -74,10 +84,10 @@ def lifecycle(
     return rules
 
 
-def bucket_policy(account: Account, purpose: BucketPurpose) -> dict[str, Any]:
-    """Denies what nobody may do: speak without TLS, and overwrite a record made once."""
+def bucket_policy(account: Account, purpose: BucketPurpose, key: str) -> dict[str, Any]:
+    """Denies what nobody may do: no TLS, another encryption, a record made once overwritten."""
     arn = account.bucket(purpose)
-    statements = [tls_only(arn)]
+    statements = [tls_only(arn), *own_key_only(arn, key)]
     if purpose in _IMMUTABLE:
         statements.append(
             {
