@@ -23,12 +23,14 @@ class Aws(msgspec.Struct, frozen=True):
 
     prefix: str
     region: str
+    lake_formation: bool = False
+    """Whether Lake Formation's tags decide what people see, so that who makes a column tags it."""
 
     @classmethod
-    def from_env(cls, prefix: str) -> Aws:
+    def from_env(cls, prefix: str, *, lake_formation: bool = False) -> Aws:
         """The deployment in the environment's region (``AWS_REGION``, then ``us-east-1``)."""
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        return cls(prefix, region or "us-east-1")
+        return cls(prefix, region or "us-east-1", lake_formation)
 
     def client(self, service: str, role: str | None = None) -> Any:
         """The process's one boto3 client of a service, under a role where one is named."""

@@ -71,9 +71,10 @@ class JobArgs(msgspec.Struct, frozen=True):
         parser.add_argument("--reason", default="")
         parser.add_argument("--full", default="false", choices=["true", "false"])
         parser.add_argument("--openlineage-url", default="")
+        parser.add_argument("--lake-formation", default="false", choices=["true", "false"])
         parser.add_argument("--JOB_RUN_ID", default="by_hand")
         known, _ = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
-        aws = Aws.from_env(known.prefix)
+        aws = Aws.from_env(known.prefix, lake_formation=known.lake_formation == "true")
         folder = _local(aws, known.contracts)
         return cls(
             aws=aws,

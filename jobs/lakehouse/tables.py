@@ -39,6 +39,7 @@ from lakehouse.aws import Aws
 from lakehouse.contracts.model import Contract, Field
 from lakehouse.errors import ContractError
 from lakehouse.naming import Layer
+from lakehouse.tagging import tag_columns
 
 ICEBERG_TYPES: Final[dict[str, IcebergType]] = {
     "string": StringType(),
@@ -141,6 +142,18 @@ def own_columns(contract: Contract, layer: Layer) -> tuple[tuple[str, IcebergTyp
     )
 
 
+def column_classes(contract: Contract, layer: Layer) -> dict[str, str]:
+    """The classification of each column of a contract's table that has one, in lower case.
+
+    Bronze's own columns have none: a payload, a partition key and the reason of a reject may hold
+    any value of the record.
+    """
+    own = () if layer == "bronze" else own_columns(contract, layer)
+    return {field.name: field.classification.lower() for field in contract.fields} | {
+        name: "internal" for name, _, _ in own
+    }
+
+
 def iceberg_schema(contract: Contract, layer: Layer) -> Schema:
     """The columns of a contract's table in a layer, in order, all nullable.
 
@@ -187,10 +200,20 @@ def load_table(aws: Aws, layer: Layer, dataset: str) -> Table | None:
 
 
 def ensure_table(aws: Aws, contract: Contract, layer: Layer) -> Table:
-    """The contract's table, made or additively evolved.
+    """The contract's table, made or additively evolved, its columns tagged where tags decide.
 
-    Raises ContractError where the table has a column of another type.
+    Raises ContractError where the table has a column of another type, EstateError where Lake
+    Formation refuses a tag.
     """
+    table = _made(aws, contract, layer)
+    if aws.lake_formation:
+        # Not only when something changed: a run may have died between making and tagging.
+        classes = column_classes(contract, layer)
+        tag_columns(aws.client("lakeformation"), layer, contract.dataset, classes)
+    return table
+
+
+def _made(aws: Aws, contract: Contract, layer: Layer) -> Table:
     table = load_table(aws, layer, contract.dataset)
     schema = iceberg_schema(contract, layer)
     if table is None:

@@ -6,7 +6,7 @@ A stack is its YAML file alone: ``Pulumi.<stack>.yaml``, key ``lakehouse:platfor
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import pulumi
 from pydantic import Field, ValidationError, model_validator
@@ -24,6 +24,8 @@ from estate.settings import Settings
 from estate.storage.keys import KeysConfig
 from estate.storage.lake import LakeConfig
 from lakehouse.errors import EstateError
+
+_Config = TypeVar("_Config", bound=Settings)
 
 
 class StackConfig(Settings):
@@ -85,11 +87,16 @@ class StackConfig(Settings):
 
 def parse_config(raw: object) -> StackConfig:
     """The checked configuration; EstateError says in one line what is wrong with it."""
+    return checked(StackConfig, raw, "lakehouse:platform")
+
+
+def checked(model: type[_Config], raw: object, where: str) -> _Config:
+    """A configuration of some kind, checked alike; ``where`` it stands."""
     try:
-        return StackConfig.model_validate(raw)
+        return model.model_validate(raw)
     except ValidationError as error:
         reasons = "; ".join(_reason(detail) for detail in error.errors())
-        raise EstateError(f"lakehouse:platform: {reasons}") from None
+        raise EstateError(f"{where}: {reasons}") from None
 
 
 def _reason(detail: Any) -> str:

@@ -68,6 +68,15 @@ def render(stack: str, contracts: Path, changes: Mapping[str, Any] | None = None
     return sorted(monitor.recorded, key=lambda r: (r.type, r.name))
 
 
+def render_program(
+    program: Path, project: str, stack: str, config: Mapping[str, Any]
+) -> list[Recorded]:
+    """What another program of the repository declares under a configuration; nothing is built."""
+    monitor = _Monitor(reference, "123456789012", "eu-west-1")
+    contextvars.Context().run(_run_here, program, project, stack, config, monitor)
+    return sorted(monitor.recorded, key=lambda r: (r.type, r.name))
+
+
 def render_outputs(stack: str, contracts: Path) -> dict[str, Any]:
     """What a stack would say once it is up, with made-up ids; nothing is built."""
     monitor = _Monitor(reference, "123456789012", "eu-west-1")
@@ -137,7 +146,7 @@ class _Monitor:
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's name
         parents = request.parent.split("::")[2] if request.parent else ""
         kind = f"{parents}${request.type}" if parents else request.type
-        urn = f"urn:pulumi:{settings.get_stack()}::{PROJECT}::{kind}::{request.name}"
+        urn = f"urn:pulumi:{settings.get_stack()}::{settings.get_project()}::{kind}::{request.name}"
         if not request.custom:
             return resource_pb2.RegisterResourceResponse(urn=urn)
         recorded = Recorded(
@@ -174,14 +183,16 @@ def _run(stack: str, contracts: Path, monitor: _Monitor, changes: Mapping[str, A
         config["lakehouse:platform"] = config["lakehouse:platform"] | dict(changes)
     config["lakehouse:contracts"] = str(contracts.resolve())
     # Pulumi keeps its state in context variables: one context a run, and runs do not meet.
-    contextvars.Context().run(_run_here, stack, config, monitor)
+    contextvars.Context().run(_run_here, PROGRAM, PROJECT, stack, config, monitor)
 
 
-def _run_here(stack: str, config: Mapping[str, Any], monitor: _Monitor) -> None:
-    settings.reset_options(project=PROJECT, stack=stack)
+def _run_here(
+    path: Path, project: str, stack: str, config: Mapping[str, Any], monitor: _Monitor
+) -> None:
+    settings.reset_options(project=project, stack=stack)
     settings.configure(
         settings.Settings(
-            project=PROJECT, stack=stack, monitor=monitor, engine=MockEngine(None), dry_run=False
+            project=project, stack=stack, monitor=monitor, engine=MockEngine(None), dry_run=False
         )
     )
     set_all_config(
@@ -195,7 +206,7 @@ def _run_here(stack: str, config: Mapping[str, Any], monitor: _Monitor) -> None:
         _ = pulumi_aws.s3.Bucket, pulumi_aws.ec2.Vpc
 
     def program() -> None:
-        runpy.run_path(str(PROGRAM), run_name="__main__")
+        runpy.run_path(str(path), run_name="__main__")
 
     async def run() -> None:
         # Pulumi raises the first error; all that waited for the same resource fails with it and

@@ -20,6 +20,8 @@ NEWER: Final = {
     ("glue", "WorkerType"): {"R.1X", "R.2X", "R.4X", "R.8X"},
 }
 """Values that the service takes and this botocore does not list yet."""
+_CLASSES: Final = {r"\p{L}": "A-Za-z", r"\p{N}": "0-9", r"\p{Z}": " "}
+"""Java's classes of letters, numbers and separators, which Python lacks, as far as ASCII goes."""
 
 
 def refusals(call: Call) -> list[str]:
@@ -84,6 +86,8 @@ def _text(service: str, shape: Any, value: str, path: str) -> Iterator[str]:
 def _matches(pattern: str, value: str) -> bool:
     # Surrogates are pairs in Java's strings and never stand alone in Python's.
     plain = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
+    for theirs, ours in _CLASSES.items():
+        plain = plain.replace(theirs, ours)
     flags = re.IGNORECASE if "(?i)" in plain else 0
     plain = plain.replace("(?i)", "")
     return re.fullmatch(plain, value, flags) is not None

@@ -10,10 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from localaws.apply import Recorded, render
+from localaws.apply import Recorded, render, render_program
 
 ROOT = Path(__file__).parents[2]
 CONTRACTS = ROOT / "quality" / "contracts"
+ACCOUNT = ROOT / "platform" / "account"
+ACCOUNT_PROJECT = "lakehouse-account"
+KEY = f"{ACCOUNT_PROJECT}:account"
+DEPLOYER = "arn:aws:iam::123456789012:role/deployer"
 STACKS = ("local", "dev", "staging", "prod")
 
 
@@ -25,6 +29,12 @@ def _rendered(stack: str) -> tuple[Recorded, ...]:
 def estate(stack: str) -> list[Recorded]:
     """All resources of a stack, the caller's own to change."""
     return copy.deepcopy(list(_rendered(stack)))
+
+
+def account(**settings: Any) -> list[Recorded]:
+    """The project of what an account has once, with one administrator unless told otherwise."""
+    wanted = {"lake_administrators": [DEPLOYER]} | settings
+    return render_program(ACCOUNT / "__main__.py", ACCOUNT_PROJECT, "dev", {KEY: wanted})
 
 
 def of(resources: Sequence[Recorded], kind: str) -> dict[str, Recorded]:

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import apicalls_data, apicalls_network, apicalls_signals
+from support import apicalls_data, apicalls_lake, apicalls_network, apicalls_signals
 from support.apicalls import CALLS, NOT_SENT, WITHOUT_CALL, calls
 from support.apicheck import refusals
 from support.estategraph import graph, provider
-from support.rendered import CONTRACTS, STACKS, estate, of, put, with_many, with_radar
+from support.rendered import CONTRACTS, STACKS, account, estate, of, put, with_many, with_radar
 
 from localaws.apply import Recorded, render
 from policies.rules import findings
 
-assert apicalls_data, "the three register the types"
+assert apicalls_data, "the four register the types"
+assert apicalls_lake
 assert apicalls_network
 assert apicalls_signals
 
@@ -84,6 +85,7 @@ def test_every_type_has_its_calls_or_a_reason_to_have_none(tmp_path: Path) -> No
         r.type for name in ALSO for r in variant(name)
     }
     used |= {r.type for r in with_radar("dev", "main", tmp_path)}
+    used |= {r.type for r in account(cost_tags=["deployment"])}
 
     assert used == set(CALLS) | set(WITHOUT_CALL)
     assert {kind for kind, _ in NOT_SENT} <= used
