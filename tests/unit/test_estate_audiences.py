@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.graph import Graph
-from support.rendered import CONTRACTS, STACKS, estate
+from support.estategraph import graph
+from support.rendered import CONTRACTS, STACKS, estate, of
 
 from estate.access import audiencepolicies
 from estate.access.audiencepolicies import AUDIENCES
@@ -29,6 +29,11 @@ ACCOUNT = Account("acme", "aws", "eu-west-1", "123456789012")
 ARNS = {name: f"arn:aws:kms:eu-west-1:123456789012:key/{name}" for name in KEYS}
 FLIGHTS = load_contracts(CONTRACTS)["flights"]
 SSO = "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_An_*"
+
+
+def prefix_of(stack: str) -> str:
+    bucket: str = of(estate(stack), "Bucket")["results"].inputs["bucket"]
+    return bucket.removesuffix("-results")
 
 
 def masked(dataset: str) -> Any:
@@ -58,8 +63,7 @@ def allows(found: Sequence[Statement], action: str, resource: str) -> bool:
 def test_an_audience_queries_in_its_own_workgroup_and_sees_its_own_results(
     stack: str, audience: str
 ) -> None:
-    graph = Graph(estate(stack))
-    prefix = graph.of("Bucket")["results"].inputs["bucket"].removesuffix("-results")
+    found, prefix = graph(estate(stack)), prefix_of(stack)
     role, results = f"{prefix}-{audience}", f"arn:aws:s3:::{prefix}-results"
 
     for other in (*AUDIENCES, "primary"):
@@ -67,30 +71,29 @@ def test_an_audience_queries_in_its_own_workgroup_and_sees_its_own_results(
             "athena", f"workgroup/{other if other == 'primary' else f'{prefix}-{other}'}"
         )
         for action in ("athena:StartQueryExecution", "athena:GetQueryResults"):
-            assert graph.may(role, action, group) == (other == audience)
+            assert found.may(role, action, group) == (other == audience)
         for action in ("s3:GetObject", "s3:PutObject"):
-            assert graph.may(role, action, f"{results}/{other}/q.csv") == (other == audience)
-    assert not graph.may(role, "s3:DeleteObject", f"{results}/{audience}/q.csv")
+            assert found.may(role, action, f"{results}/{other}/q.csv") == (other == audience)
+    assert not found.may(role, "s3:DeleteObject", f"{results}/{audience}/q.csv")
 
 
 @pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize("audience", AUDIENCES)
 def test_nobody_writes_anything_but_results(stack: str, audience: str) -> None:
-    graph = Graph(estate(stack))
-    prefix = graph.of("Bucket")["results"].inputs["bucket"].removesuffix("-results")
+    found, prefix = graph(estate(stack)), prefix_of(stack)
     role = f"{prefix}-{audience}"
 
     writing = {
         (action, resource)
-        for action, resource in graph.grants(role)
+        for action, resource in found.grants(role)
         if action.startswith("s3:") and action not in {"s3:GetObject", "s3:GetBucketLocation"}
         if not action.startswith("s3:List")
     }
     assert {resource for _, resource in writing} == {f"arn:aws:s3:::{prefix}-results/{audience}/*"}
     for purpose in ("landing", "ledger", "artifacts"):
         for action in ("s3:GetObject", "s3:PutObject"):
-            assert not graph.may(role, action, f"arn:aws:s3:::{prefix}-{purpose}/flights/x")
-    actions = {action for action, _ in graph.grants(role)}
+            assert not found.may(role, action, f"arn:aws:s3:::{prefix}-{purpose}/flights/x")
+    actions = {action for action, _ in found.grants(role)}
     assert not any(action.startswith(("kinesis:", "iam:", "sts:")) for action in actions)
     assert not any(action.startswith("glue:") and "Get" not in action for action in actions)
 
@@ -181,7 +184,7 @@ def test_named_principals_take_a_role_and_users_need_a_second_factor() -> None:
 @pytest.mark.parametrize("stack", STACKS)
 def test_no_role_trusts_a_whole_account(stack: str) -> None:
     named = {"audiences": {"analyst": [SSO], "auditor": [SSO]}}
-    for role in Graph(render(stack, CONTRACTS, named)).of("Role").values():
+    for role in of(render(stack, CONTRACTS, named), "Role").values():
         for statement in json.loads(role.inputs["assumeRolePolicy"])["Statement"]:
             people = "AWS" in statement["Principal"]
             if people and statement["Effect"] == "Allow":
