@@ -65,6 +65,26 @@ class Graph:
         partition, region, account = self._home
         return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
+    @property
+    def account(self) -> str:
+        """The number of the account of this stack."""
+        return self._home[2]
+
+    @cached_property
+    def default_tags(self) -> Mapping[str, str]:
+        """What the provider tags all that it makes with."""
+        return {k: v for provider in self.of("aws") for k, v in tags(provider).items()}
+
+    @cached_property
+    def keys_of_buckets(self) -> Mapping[str, str]:
+        """The key of each bucket that has one, by the bucket's name."""
+        return {
+            found["bucket"]: given["kmsMasterKeyId"]
+            for found in self.of("BucketServerSideEncryptionConfiguration")
+            for rule in found["rules"]
+            if "kmsMasterKeyId" in (given := rule.get("applyServerSideEncryptionByDefault", {}))
+        }
+
     def key_statements(self, arn: str | None) -> list[dict[str, Any]]:
         """The statements of the policy of the key with this ARN; none of a key of another's."""
         key = self.by("Key", "arn").get(arn or "")
@@ -131,6 +151,21 @@ def allows_service(found: Sequence[Mapping[str, Any]], service: str, *actions: s
         )
         for action in actions
     )
+
+
+def everybody(statement: Mapping[str, Any]) -> bool:
+    """Whether a statement is about everybody."""
+    principal = statement.get("Principal")
+    return principal == "*" or (isinstance(principal, Mapping) and principal.get("AWS") == "*")
+
+
+def tags(provider: Resource) -> Mapping[str, str]:
+    """The default tags of a provider, whose settings the engine keeps as JSON."""
+    given = provider.get("defaultTags", "{}")
+    found: Mapping[str, str] = (json.loads(given) if isinstance(given, str) else given).get(
+        "tags", {}
+    )
+    return found
 
 
 def services(statement: Mapping[str, Any]) -> list[str]:

@@ -40,6 +40,9 @@ class Rule:
                 for line in self.judge(subject, graph):
                     # What was found before an unknown value stays found.
                     found.append(Finding(self.name, f"{where}{line}", subject.urn))  # noqa: PERF401
+            except KeyError as error:
+                line = f"{error.args[0]} is not there; give it, or declare what it names"
+                found.append(Finding(self.name, f"{where}{line}", subject.urn))
             except UndecidedError as error:
                 undecided.append(f"{where}{error.path}")
         return Verdict(found, undecided)

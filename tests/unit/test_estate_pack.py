@@ -7,7 +7,7 @@ import yaml
 from pulumi.runtime.proto import analyzer_pb2
 from support.analyzer import PACK, Analyzer, analyzer, urn
 from support.estategraph import provider
-from support.rendered import STACKS, changed, estate, of, planted
+from support.rendered import STACKS, account, changed, estate, of, planted
 
 from localaws.apply import Recorded
 from policies.rules import RULES
@@ -35,6 +35,10 @@ def test_every_rule_is_a_mandatory_policy_of_the_pack(pack: Analyzer) -> None:
 @pytest.mark.parametrize("name", STACKS)
 def test_the_pack_has_nothing_to_say_about_a_stack(pack: Analyzer, name: str) -> None:
     assert pack.ask(stack(name)) == []
+
+
+def test_the_pack_has_nothing_to_say_about_the_account(pack: Analyzer) -> None:
+    assert pack.ask(account()) == []
 
 
 def test_the_pack_reports_a_mistake_with_its_resource(pack: Analyzer) -> None:

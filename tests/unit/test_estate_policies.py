@@ -20,6 +20,7 @@ from lakehouse.contracts.model import Contract, FileFormat, StreamSource
 from lakehouse.contracts.odcs import load_contracts
 from lakehouse.errors import EstateError
 from lakehouse.naming import BucketPurpose
+from policies.rules.access import WITHOUT_RESOURCES
 
 ACCOUNT = Account("acme", "aws", "eu-west-1", "123456789012")
 ARNS = {name: f"arn:aws:kms:eu-west-1:123456789012:key/{name}" for name in KEYS}
@@ -47,23 +48,6 @@ ROLES = {
     "maintain": policies.maintain(ACCOUNT, ARNS, "maintain", environment=True),
     "airflow": airflowpolicies.airflow(ACCOUNT, ARNS, ["land", "promote"]),
 }
-WITHOUT_RESOURCES = {
-    "athena:ListDataCatalogs",
-    "athena:ListWorkGroups",
-    "cloudwatch:PutMetricData",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeRouteTables",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeVpcAttribute",
-    "ec2:DescribeVpcEndpoints",
-    "glue:GetSchemaVersion",
-    "glue:GetSecurityConfiguration",
-    "lakeformation:GetDataAccess",
-    "logs:DescribeLogGroups",
-    "s3:GetAccountPublicAccessBlock",
-}
-"""Calls for which IAM knows no resource to name. Source: the service authorization reference."""
 WHOLE_FAMILIES = {"kms:GenerateDataKey*", "s3:GetBucket*", "s3:GetObject*", "s3:List*"}
 """What MWAA's user guide asks for under Airflow's role, bounded by resource."""
 

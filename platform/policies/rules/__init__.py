@@ -5,15 +5,32 @@ or a bill, and no emulator shows it.
 """
 
 from policies.rule import RULES, findings
-from policies.rules import access, jobs, keys, network, signals, starts, storage, tables
+from policies.rules import (
+    access,
+    airflow,
+    costs,
+    governed,
+    jobs,
+    keys,
+    network,
+    queries,
+    signals,
+    starts,
+    storage,
+    tables,
+)
 
 __all__ = [
     "RULES",
     "access",
+    "airflow",
+    "costs",
     "findings",
+    "governed",
     "jobs",
     "keys",
     "network",
+    "queries",
     "signals",
     "starts",
     "storage",

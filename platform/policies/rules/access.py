@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Final
 
-from policies.graph import Graph, Resource, called
+from policies.graph import Graph, Resource, called, listed, services, statements
 from policies.rule import each
 from policies.rules.tables import LAYERS
 
+WITHOUT_RESOURCES: Final = frozenset(
+    {
+        "athena:ListDataCatalogs",
+        "athena:ListWorkGroups",
+        "cloudwatch:PutMetricData",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeRouteTables",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcAttribute",
+        "ec2:DescribeVpcEndpoints",
+        "glue:GetSchemaVersion",
+        "glue:GetSecurityConfiguration",
+        "lakeformation:GetDataAccess",
+        "logs:DescribeLogGroups",
+        "s3:GetAccountPublicAccessBlock",
+    }
+)
+"""Calls for which IAM knows no resource to name. Source: the service authorization reference."""
 POLICY_LIMIT: Final = 10_240
 """Characters of a role's inline policies, all of them together. Source: IAM quotas."""
 
@@ -42,3 +62,57 @@ def airflow_has_a_role_of_its_own(environment: Resource, graph: Graph) -> Iterat
     role = called(environment["executionRoleArn"])
     if role in {called(job["roleArn"]) for job in graph.of("Job")}:
         yield f"runs under a job's role {role}; give it its own"
+
+
+@each("RolePolicy")
+def nobody_may_a_whole_service(policy: Resource, _graph: Graph) -> Iterator[str]:
+    """What AWS adds to a service tomorrow, such a role may the same day."""
+    for s in statements(policy["policy"]):
+        whole = [a for a in listed(s.get("Action", [])) if re.fullmatch(r"\*|[\w-]+:\*", a)]
+        if s["Effect"] == "Allow" and (whole or "NotAction" in s):
+            yield f"statement {s.get('Sid')} allows {whole or 'all but some'}; name the actions"
+
+
+@each("RolePolicy")
+def stars_stand_where_iam_knows_no_resource(policy: Resource, _graph: Graph) -> Iterator[str]:
+    """A grant on everything reaches what other teams have in the account."""
+    for s in statements(policy["policy"]):
+        if s["Effect"] != "Allow" or "*" not in listed(s.get("Resource", [])):
+            continue
+        wide = sorted(set(listed(s.get("Action", []))) - WITHOUT_RESOURCES)
+        if wide:
+            yield f"statement {s.get('Sid')} allows {', '.join(wide)} on *; name the resources"
+
+
+@each("Role")
+def services_come_from_this_account(role: Resource, _graph: Graph) -> Iterator[str]:
+    """A service that works for another account could be sent to take the role."""
+    for s in statements(role["assumeRolePolicy"]):
+        asked = json.dumps(s.get("Condition", {}))
+        if s["Effect"] == "Allow" and services(s) and "aws:SourceAccount" not in asked:
+            yield "a service may take it for another account; ask for aws:SourceAccount"
+
+
+@each("Role")
+def people_are_named(role: Resource, _graph: Graph) -> Iterator[str]:
+    """An account as principal is everybody in it whom IAM lets take roles."""
+    for s in statements(role["assumeRolePolicy"]):
+        asked = json.dumps(s.get("Condition", {}))
+        if s["Effect"] == "Allow" and not services(s) and "aws:PrincipalArn" not in asked:
+            yield f"anybody of {s.get('Principal')} may take it; ask for aws:PrincipalArn"
+
+
+@each("RolePolicyAttachment", "User", "AccessKey")
+def rights_are_declared_here(found: Resource, _graph: Graph) -> Iterator[str]:
+    """AWS widens its own policies by itself, and a user's key is valid until somebody ends it."""
+    if found.kind != "RolePolicyAttachment":
+        yield "a login that does not end; give a role instead"
+    elif ":iam::aws:policy/" in found["policyArn"]:
+        yield f"AWS's own policy {called(found['policyArn'])}; write what is needed"
+
+
+@each("Role")
+def every_role_has_its_rights(role: Resource, graph: Graph) -> Iterator[str]:
+    """A role without policies is a job that fails at its first call."""
+    if not any(p["role"] == role["name"] for p in graph.of("RolePolicy")):
+        yield "may nothing; give it a policy or take it away"

@@ -10,6 +10,9 @@ from policies.graph import Graph, Resource, allows_service, called, statements
 from policies.rule import each
 
 WEEK_MINUTES: Final = 7 * 24 * 60
+GLUE: Final = "6.0"
+"""The release that the library is tested with, and the first with Spark 4.1."""
+_CATALOG: Final = ("type=glue", "S3FileIO", "cache-enabled=false")
 _SECRET: Final = re.compile(r"password|secret|token|AKIA[0-9A-Z]{16}", re.IGNORECASE)
 
 
@@ -116,3 +119,63 @@ def jobs_run_in_the_network_if_there_is_one(job: Resource, graph: Graph) -> Iter
     subnet = graph.arn("ec2", "subnet/subnet-1")
     if given and not graph.may(role, "ec2:CreateNetworkInterface", subnet):
         yield f"role {role} may not have workers in the network; grant ec2:CreateNetworkInterface"
+
+
+@each("Job")
+def jobs_run_on_the_tested_release(job: Resource, _graph: Graph) -> Iterator[str]:
+    """Another release of Glue has another Spark, Python and Iceberg."""
+    if job.get("glueVersion") != GLUE:
+        yield f"Glue {job.get('glueVersion', 'of its default')}; set glue_version to {GLUE}"
+
+
+@each("Job")
+def jobs_know_the_catalog(job: Resource, _graph: Graph) -> Iterator[str]:
+    """Glue brings the jars of Iceberg alone; with a cache a table is read as it was before."""
+    told = job["defaultArguments"]
+    if told.get("--datalake-formats") != "iceberg":
+        yield "Glue brings no Iceberg; set --datalake-formats to iceberg"
+    for setting in _CATALOG:
+        if setting not in told.get("--conf", ""):
+            yield f"--conf does not say {setting}; take the catalog's settings whole"
+
+
+@each("Job")
+def environments_come_without_a_resolver(job: Resource, _graph: Graph) -> Iterator[str]:
+    """A resolver would bring a second Spark; without a place of its own the list is not kept."""
+    told = job["defaultArguments"]
+    if "--additional-python-modules" not in told:
+        return
+    if "--no-deps" not in told.get("--python-modules-installer-option", ""):
+        yield "its packages are resolved; set --python-modules-installer-option to --no-deps -r"
+    if "--python-virtual-env-storage-prefix" not in told:
+        yield "its environment is kept nowhere; set --python-virtual-env-storage-prefix"
+
+
+@each("Job")
+def progress_is_in_the_ledger_alone(job: Resource, _graph: Graph) -> Iterator[str]:
+    """A bookmark is a second memory of what was read, and skips what the ledger still wants."""
+    option = job["defaultArguments"].get("--job-bookmark-option", "job-bookmark-disable")
+    if option != "job-bookmark-disable":
+        yield f"--job-bookmark-option is {option}; take it away"
+
+
+@each("Job")
+def jobs_encrypt_what_they_leave(job: Resource, graph: Graph) -> Iterator[str]:
+    """Without a security configuration logs and spilled data lie under no key of the estate."""
+    name = job.get("securityConfiguration")
+    if name not in graph.by("SecurityConfiguration", "name"):
+        yield f"security configuration {name}, which is not declared; name one that is"
+
+
+@each("SecurityConfiguration")
+def security_configurations_leave_nothing_out(found: Resource, _graph: Graph) -> Iterator[str]:
+    """Each of the three is off unless it is asked for."""
+    parts = found["encryptionConfiguration"]
+    for part, mode, wanted in (
+        ("cloudwatchEncryption", "cloudwatchEncryptionMode", "SSE-KMS"),
+        ("jobBookmarksEncryption", "jobBookmarksEncryptionMode", "CSE-KMS"),
+        ("s3Encryption", "s3EncryptionMode", "SSE-KMS"),
+    ):
+        given = parts.get(part, {})
+        if given.get(mode) != wanted or "kmsKeyArn" not in given:
+            yield f"{part} is {given.get(mode, 'off')}; set it to {wanted} with a key"

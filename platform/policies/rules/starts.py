@@ -42,3 +42,21 @@ def every_failed_run_is_told(job: Resource, graph: Graph) -> Iterator[str]:
     untold = {"ERROR", "FAILED", "TIMEOUT"} - heard
     if untold:
         yield f"nobody is told when it ends as {', '.join(sorted(untold))}; add an event rule"
+
+
+@each("EventRule")
+def buckets_tell_of_arrivals(rule: Resource, graph: Graph) -> Iterator[str]:
+    """A bucket sends nothing to EventBridge unless it is told to, and the rule waits for ever."""
+    pattern = json.loads(rule.get("eventPattern", "{}"))
+    if pattern.get("source") != ["aws.s3"]:
+        return
+    telling = {n["bucket"] for n in graph.of("BucketNotification") if n.get("eventbridge")}
+    for bucket in sorted(set(pattern["detail"]["bucket"]["name"]) - telling):
+        yield f"bucket {bucket} tells EventBridge nothing; set eventbridge=True on it"
+
+
+@each("EventTarget")
+def events_are_sent_again(target: Resource, _graph: Graph) -> Iterator[str]:
+    """What a target does not take at once is tried again only as long as the rule says."""
+    if not target.get("retryPolicy", {}).get("maximumRetryAttempts"):
+        yield "tries once; give it a retry_policy"

@@ -83,3 +83,25 @@ def what_is_referred_to_is_there(graph: Graph) -> Iterator[str]:
             yield f"{resource} names {key}, which is not declared; declare it"
         for bucket in sorted(set(_BUCKET.findall(text)) - buckets):
             yield f"{resource} names bucket {bucket}, which is not declared; declare it"
+
+
+@each("CatalogDatabase", "CatalogTable")
+def names_are_lower_case(found: Resource, _graph: Graph) -> Iterator[str]:
+    """Glue and Athena fold names, Spark and Iceberg do not: one table would be two."""
+    name = found["name"]
+    if not re.fullmatch(r"[a-z0-9_]+", name):
+        yield f"named {name}; use lower case letters, digits and underscores"
+
+
+@each("CatalogTableOptimizer")
+def nobody_else_deletes_orphans(optimizer: Resource, _graph: Graph) -> Iterator[str]:
+    """Glue's optimizer can delete files that a running load has written and not committed yet."""
+    if optimizer.get("type") == "orphan_file_deletion":
+        yield "deletes files of running loads; leave it to the job maintain"
+
+
+@each("Schema")
+def schemas_stay_compatible(schema: Resource, _graph: Graph) -> Iterator[str]:
+    """A producer could register a version that ingestion cannot read."""
+    if schema.get("compatibility", "NONE") in {"NONE", "DISABLED"}:
+        yield f"compatibility {schema.get('compatibility')}; set BACKWARD or stricter"
