@@ -1,7 +1,8 @@
 """The project's tasks: one job a session; ``nox -l`` lists them.
 
 Environments are installed from the locks in ``locks/`` and shared between sessions: ``.nox/lake``
-for Spark and the library, ``.nox/airflow`` for Airflow as MWAA has it, ``.nox/checks`` for linters.
+for Spark and the library, ``.nox/airflow`` for Airflow as MWAA has it, ``.nox/checkov`` for the
+policy checks of the estate, ``.nox/checks`` for linters.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ def tests(session: nox.Session) -> None:
     """Run all tests, or those that pytest is told of (-- tests/unit -k ledger)."""
     python = environment(session, "lake")
     airflow = environment(session, "airflow")
-    env = quiet() | {"LAKEHOUSE_AIRFLOW_PYTHON": str(airflow)}
+    env = quiet() | {
+        "LAKEHOUSE_AIRFLOW_PYTHON": str(airflow),
+        "LAKEHOUSE_CHECKOV_PYTHON": str(environment(session, "checkov")),
+    }
     if not session.posargs:
         session.run(
             str(airflow), "-m", "pytest", "-c", "tests/airflow/pytest.ini", "tests/airflow",
@@ -106,6 +110,17 @@ def golden(session: nox.Session) -> None:
 
 
 @nox.session
+def policy(session: nox.Session) -> None:
+    """Check every resource of every stack against checkov's policies, or of some (-- prod)."""
+    python = environment(session, "lake")
+    env = quiet() | {
+        "PYTHONPATH": "jobs:platform",
+        "LAKEHOUSE_CHECKOV_PYTHON": str(environment(session, "checkov")),
+    }
+    session.run(str(python), "-m", "review.policy", *session.posargs, env=env, external=True)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting with ruff (-- --fix to mend)."""
     python = environment(session, "checks")
@@ -124,7 +139,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Resolve the locks anew from pyproject.toml and orchestration/requirements.txt."""
+    """Resolve the locks anew from pyproject.toml and the requirements of Airflow and checkov."""
     compile_ = (
         *UV, "pip", "compile", "--quiet", "--universal", "--python-version", SUPPORTED[0],
         "--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url",
@@ -149,6 +164,11 @@ def lock(session: nox.Session) -> None:
         *compile_, "--no-config", "--exclude-newer", "2026-04-23", "orchestration/requirements.txt",
         "tests/airflow/requirements.txt", "-o", "locks/airflow.txt", external=True,
     )  # fmt: skip
+    # It pins what the library has in other releases.
+    session.run(
+        *compile_, "--no-config", "tests/checkov/requirements.txt", "-o", "locks/checkov.txt",
+        external=True,
+    )  # fmt: skip
 
 
 def environment(session: nox.Session, name: str) -> Path:
@@ -172,7 +192,7 @@ def environment(session: nox.Session, name: str) -> Path:
         "--no-deps",
     )
     session.run(*install, "--require-hashes", "-r", f"locks/{name}.txt", external=True)
-    if name != "airflow":
+    if name not in {"airflow", "checkov"}:
         session.run(*install, "--editable", ".", external=True)
     return python
 

@@ -58,12 +58,18 @@ class Recorded:
     retain: bool
 
 
-def render(stack: str, contracts: Path, changes: Mapping[str, Any] | None = None) -> list[Recorded]:
+def render(
+    stack: str,
+    contracts: Path,
+    changes: Mapping[str, Any] | None = None,
+    make: Make = reference,
+) -> list[Recorded]:
     """What the program declares for a stack, by type and name; nothing is built.
 
-    ``changes`` are put over the top level of the stack's ``platform`` configuration.
+    ``changes`` are put over the top level of the stack's ``platform`` configuration; ``make`` says
+    what a resource answers to those that are made from it.
     """
-    monitor = _Monitor(reference, "123456789012", "eu-west-1")
+    monitor = _Monitor(make, "123456789012", "eu-west-1")
     _run(stack, contracts, monitor, changes)
     return sorted(monitor.recorded, key=lambda r: (r.type, r.name))
 

@@ -151,7 +151,7 @@ def test_flow_logs_are_complete_encrypted_and_end(prod: list[Recorded]) -> None:
     assert log.inputs["trafficType"] == "ALL"
     assert log.inputs["logDestination"].endswith(group.inputs["name"])
     assert group.inputs["kmsKeyId"].endswith("key/key-operations")
-    assert group.inputs["retentionInDays"] == 90
+    assert group.inputs["retentionInDays"] == 365
 
 
 def test_only_the_flow_logs_service_of_this_account_writes_them(prod: list[Recorded]) -> None:

@@ -1,4 +1,4 @@
-"""Who talked to whom in the network: flow logs, encrypted, kept for some weeks."""
+"""Who talked to whom in the network: flow logs, encrypted, kept for a year."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 from pydantic import Field
 
+from estate.accepted import accepted
 from estate.account import Account
 from estate.settings import Settings
 from estate.storage.bucket import (
@@ -19,12 +20,13 @@ from estate.storage.bucket import (
     tls_only,
 )
 from estate.storage.lake import Lake
+from lakehouse import naming
 from lakehouse.naming import BucketPurpose
 
 if TYPE_CHECKING:
     from estate.config import StackConfig
 
-WATCHED: Final[tuple[BucketPurpose, ...]] = ("landing", "bronze", "silver", "gold", "verdicts")
+WATCHED: Final[tuple[BucketPurpose, ...]] = naming.BUCKETS
 
 
 class AuditConfig(Settings):
@@ -57,8 +59,12 @@ class Audit(pulumi.ComponentResource):
             stack=stack,
             parent=self,
         )
-        self.bucket = bucket.bucket.bucket
-        aws.cloudtrail.Trail(
+        self.bucket = accepted(
+            bucket.bucket,
+            CKV_AWS_18="a second trail would tell no more; a changed file shows by its digest",
+            CKV2_AWS_62="nothing waits for the trail's files",
+        ).bucket
+        trail = aws.cloudtrail.Trail(
             "lake",
             name=f"{stack.prefix}-lake",
             s3_bucket_name=bucket.bucket.bucket,
@@ -83,6 +89,12 @@ class Audit(pulumi.ComponentResource):
             ],
             # CloudTrail tries at once whether it may write.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[bucket]),
+        )
+        accepted(
+            trail,
+            CKV_AWS_67="it watches buckets, which are in this region; the rest is the account's",
+            CKV_AWS_252="nothing waits for the trail's files",
+            CKV2_AWS_10="nothing is to be alarmed of: events are kept to be looked up",
         )
         self.register_outputs({})
 

@@ -10,6 +10,7 @@ import pulumi
 import pulumi_aws as aws
 from pydantic import Field, model_validator
 
+from estate.accepted import accepted
 from estate.network.vpc import Network
 from estate.orchestration.airflowfiles import content, options, startup
 from estate.settings import Settings
@@ -79,7 +80,7 @@ class Airflow(pulumi.ComponentResource):
             for name, body in uploads.items()
         }
         logs: Any = {"enabled": True, "log_level": "INFO"}
-        self.webserver = aws.mwaa.Environment(
+        environment = aws.mwaa.Environment(
             "airflow",
             name=stack.prefix,
             airflow_version=VERSION,
@@ -110,5 +111,8 @@ class Airflow(pulumi.ComponentResource):
             },
             airflow_configuration_options=options(stack.prefix),
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(objects.values())),
+        )
+        self.webserver = accepted(
+            environment, CKV2_AWS_66="IAM decides who signs in; no stack has a way into its network"
         ).webserver_url
         self.register_outputs({})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 import pulumi_aws as aws
 
+from estate.accepted import accepted
 from estate.account import Account
 
 if TYPE_CHECKING:
@@ -37,11 +38,14 @@ class PrivateBucket(pulumi.ComponentResource):
             name,
             opts=pulumi.ResourceOptions(parent=parent),
         )
-        self.bucket = aws.s3.Bucket(
-            name,
-            bucket=called,
-            force_destroy=stack.disposable,
-            opts=stack.holding(self),
+        self.bucket = accepted(
+            aws.s3.Bucket(
+                name,
+                bucket=called,
+                force_destroy=stack.disposable,
+                opts=stack.holding(self),
+            ),
+            CKV_AWS_144="one region: a second copy doubles the cost; what was deleted has versions",
         )
         # A bucket that stays, stays as closed as it was.
         below = pulumi.ResourceOptions(parent=self.bucket, retain_on_delete=stack.retain)

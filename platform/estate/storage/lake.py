@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 from pydantic import Field
 
+from estate.accepted import accepted
 from estate.account import Account
 from estate.settings import Settings
 from estate.storage.bucket import (
@@ -61,7 +62,7 @@ class Lake(pulumi.ComponentResource):
         keys: Keys,
     ) -> aws.s3.Bucket:
         key = keys.of_bucket(purpose)
-        return PrivateBucket(
+        bucket = PrivateBucket(
             purpose,
             naming.bucket(config.prefix, purpose),
             key=key,
@@ -72,6 +73,11 @@ class Lake(pulumi.ComponentResource):
             stack=config,
             parent=self,
         ).bucket
+        if purpose != "landing":
+            accepted(bucket, CKV2_AWS_62="nothing starts because an object is written here")
+        return accepted(
+            bucket, CKV_AWS_18="the trail says who read and wrote, where the stack has audit"
+        )
 
 
 def lifecycle(
