@@ -37,8 +37,9 @@ def main() -> None:
             for contract in contracts
         }
         if args.once:
-            for query in queries.values():
+            for dataset, query in queries.items():
                 query.start()
+                metrics.running(dataset, alive=query.alive, failures=0)
             each_dataset("ingest", contracts, lambda c: queries[c.dataset].drain())
         else:
             wanted = another_wanted(args.aws, args.release)

@@ -10,6 +10,7 @@ import pulumi
 from estate.access.audiences import Audiences
 from estate.access.roles import Access
 from estate.account import Account
+from estate.compute.joblogs import log_folder
 from estate.compute.release import Release
 from estate.ingress.arrivals import Arrivals
 from estate.network.vpc import Network
@@ -61,6 +62,7 @@ def outputs(
         "databases": [*naming.LAYERS, DATABASE],
         "history": governance.tables,
         "jobs": {job: naming.job(prefix, job) for job in access.jobs},
+        "job_logs": {job: log_folder(prefix, job) for job in access.jobs},
         "job_roles": {job: role.arn for job, role in access.jobs.items()},
         "airflow_role": access.airflow.arn,
         "audiences": {name: role.arn for name, role in audiences.roles.items()},

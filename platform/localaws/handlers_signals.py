@@ -54,6 +54,20 @@ def queue(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
     return url, {"arn": answer["Attributes"]["QueueArn"], "url": url}
 
 
+@handles("aws:cloudwatch/logGroup:LogGroup")
+def log_group(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
+    """A log group, and for how long it keeps."""
+    logs = endpoint.client("logs")
+    name = inputs["name"]
+    found(
+        lambda: logs.create_log_group(logGroupName=name, kmsKeyId=inputs["kmsKeyId"]),
+        "ResourceAlreadyExistsException",
+    )
+    logs.put_retention_policy(logGroupName=name, retentionInDays=int(inputs["retentionInDays"]))
+    arn = f"arn:aws:logs:{endpoint.region}:{endpoint.account}:log-group:{name}"
+    return name, {"arn": arn}
+
+
 def _text(value: object) -> str:
     """The program's numbers arrive as floats."""
     return str(int(value)) if isinstance(value, float) else str(value)

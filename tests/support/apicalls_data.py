@@ -123,7 +123,8 @@ def connection(i: Inputs) -> Iterator[Call]:
 @makes("aws:glue/schema:Schema")
 def schema(i: Inputs) -> Iterator[Call]:
     """A schema in a registry."""
-    yield Call("glue", "CreateSchema", {"RegistryId": {"RegistryArn": i["registryArn"]}} | i.rest())
+    registry = {"RegistryId": {"RegistryArn": i["registryArn"]}}
+    yield Call("glue", "CreateSchema", registry | i.given(Tags="tags") | i.rest())
 
 
 @makes("aws:glue/securityConfiguration:SecurityConfiguration")
@@ -143,7 +144,7 @@ def security_configuration(i: Inputs) -> Iterator[Call]:
 @makes("aws:glue/job:Job")
 def job(i: Inputs) -> Iterator[Call]:
     """A job."""
-    arguments = {"DefaultArguments": i["defaultArguments"]} | i.given(Role="roleArn")
+    arguments = {"DefaultArguments": i["defaultArguments"]} | i.given(Role="roleArn", Tags="tags")
     if "connections" in i:
         arguments["Connections"] = {"Connections": i["connections"]}
     yield Call("glue", "CreateJob", arguments | i.rest())

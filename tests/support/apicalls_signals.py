@@ -64,6 +64,7 @@ def event_target(i: Inputs) -> Iterator[Call]:
 def alarm(i: Inputs) -> Iterator[Call]:
     """An alarm over one metric, or over an expression."""
     wanted = i.given(AlarmName="name", OKActions="okActions")
+    wanted["Tags"] = pairs(i["tags"])
     if "dimensions" in i:
         wanted["Dimensions"] = pairs(i["dimensions"], "Name")
     if "metricQueries" in i:
@@ -134,6 +135,13 @@ def monitor(i: Inputs) -> Iterator[Call]:
         **i.given(MonitorName="name"),
     }
     yield Call("ce", "CreateAnomalyMonitor", {"AnomalyMonitor": wanted | i.rest()})
+
+
+@makes("aws:costexplorer/costAllocationTag:CostAllocationTag")
+def cost_tag(i: Inputs) -> Iterator[Call]:
+    """A tag by which costs are told apart."""
+    status = i.given(TagKey="tagKey", Status="status")
+    yield Call("ce", "UpdateCostAllocationTagsStatus", {"CostAllocationTagsStatus": [status]})
 
 
 @makes("aws:costexplorer/anomalySubscription:AnomalySubscription")

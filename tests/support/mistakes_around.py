@@ -113,6 +113,8 @@ MISTAKES: Final[dict[str, list[Plant]]] = {
     "logs_end": [
         inputs("LogGroup", "flow-logs", retentionInDays=None),
         inputs("LogGroup", "flow-logs", retentionInDays=0.0),
+        without("LogGroup", "land-error"),
+        without("LogGroup", "airflow-task"),
     ],
     "the_trail_sees_all_data": [
         inputs("Trail", "lake", advancedEventSelectors=None),

@@ -106,6 +106,9 @@ MISTAKES: Final[dict[str, list[Plant]]] = {
         ),
     ],
     "logs_can_be_encrypted": [
+        inputs(
+            "LogGroup", "land-error", kmsKeyId="arn:aws:kms:eu-west-1:123456789012:key/key-gold"
+        ),
         statement("Key", "key-operations", "Logs"),
         inputs("LogGroup", "flow-logs", name="/vpc/flow-logs"),
         inputs("LogGroup", "flow-logs", kmsKeyId=None),

@@ -44,6 +44,10 @@ MISTAKES: Final[dict[str, list[Plant]]] = {
         statement("RolePolicy", "land", "ArtifactsObjects"),
         statement("RolePolicy", "land", "Environment"),
     ],
+    "jobs_may_log": [
+        statement("RolePolicy", "land", "Logs"),
+        statement("RolePolicy", "land", "Logs", Resource=["arn:aws:logs:eu-west-1:1:log-group:x"]),
+    ],
     "no_secret_is_an_argument": [
         at("Job", "land", "defaultArguments.--api-token", "abc"),
         at("Job", "land", "defaultArguments.--prefix", "AKIAIOSFODNN7EXAMPLE"),

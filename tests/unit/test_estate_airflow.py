@@ -6,15 +6,19 @@ import json
 from pathlib import Path
 
 import fastavro
+import jsonschema
+import msgspec
 import pytest
-from support.rendered import CONTRACTS, ROOT, estate, of, planted, with_radar
+from support.rendered import CONTRACTS, ROOT, estate, of, planted
 
 from estate.access import airflowpolicies, servicepolicies
 from estate.account import Account
 from estate.compute.supervisor import start_job_run
-from estate.ingress.registry import avro_schema
+from estate.ingress.registry import avro_schema, json_schema
+from estate.ingress.registry import schema as registered
 from estate.orchestration.airflow import FOLDER, VERSION, content, options
 from estate.storage.keys import KEYS
+from lakehouse.contracts.model import FileFormat
 from lakehouse.contracts.odcs import load_contracts
 from localaws.apply import Recorded, render
 
@@ -165,7 +169,7 @@ def test_a_schedule_starts_every_ingest_job_and_no_other(prod: list[Recorded]) -
     assert target["arn"] == "arn:aws:scheduler:::aws-sdk:glue:startJobRun"
     assert target["retryPolicy"] == {"maximumRetryAttempts": 0}
     assert schedule.inputs["flexibleTimeWindow"] == {"mode": "OFF"}
-    assert schedule.inputs["scheduleExpression"] == "rate(5 minutes)"
+    assert schedule.inputs["scheduleExpression"] == "rate(15 minutes)"
 
 
 def test_the_supervisor_may_start_ingest_jobs_and_nothing_else() -> None:
@@ -208,9 +212,46 @@ def test_a_contract_makes_a_valid_schema(dataset: str) -> None:
     assert {f["name"] for f in schema["fields"] if "default" in f} == optional
 
 
-def test_streams_without_named_schemas_register_none(tmp_path: Path) -> None:
-    assert of(estate("prod"), "Schema") == {}
-    assert set(of(with_radar("prod", "main", tmp_path), "Schema")) == {"radar"}
+@pytest.mark.parametrize("dataset", sorted(DATASETS))
+def test_a_contract_makes_a_valid_json_schema(dataset: str) -> None:
+    schema = json_schema(DATASETS[dataset])
+
+    jsonschema.Draft7Validator.check_schema(schema)
+    assert set(schema["properties"]) == {f.name for f in DATASETS[dataset].fields}
+    assert set(schema["required"]) == {f.name for f in DATASETS[dataset].fields if f.required}
+
+
+def test_records_that_ingestion_takes_fit_the_registered_schema() -> None:
+    schema = of(estate("prod"), "Schema")["flights"].inputs
+    assert schema["dataFormat"] == "JSON"
+    told = jsonschema.Draft7Validator(json.loads(schema["schemaDefinition"]))
+    record = {
+        "event_id": "0" * 32,
+        "flight_date": "2013-01-01",
+        "scheduled_departure": "2013-01-01T10:15:00Z",
+        "carrier": "UA",
+        "flight": 1545,
+        "tailnum": None,
+        "origin": "EWR",
+        "dest": "IAH",
+    }
+    fields = DATASETS["flights"].fields
+    record |= {f.name: 1 for f in fields if f.required and f.name not in record}
+
+    assert told.is_valid(record)
+    for wrong in ({"origin": "BOS"}, {"flight": 10_000}, {"flight": "1545"}, {"colour": "red"}):
+        assert not told.is_valid(record | wrong), wrong
+
+
+def test_avro_without_headers_registers_the_schema_that_its_contract_names() -> None:
+    named = '{"type": "record", "name": "plot", "fields": []}'
+    framed = msgspec.structs.replace(DATASETS["flights"], format=FileFormat(type="avro"))
+    bare = msgspec.structs.replace(
+        DATASETS["flights"], format=FileFormat(type="avro", schema=named)
+    )
+
+    assert registered(bare) == ("AVRO", named)
+    assert registered(framed) == ("AVRO", json.dumps(avro_schema(framed)))
 
 
 def test_a_mistake_can_only_be_planted_in_what_is_there(prod: list[Recorded]) -> None:

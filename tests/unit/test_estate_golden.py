@@ -105,6 +105,8 @@ def test_a_new_group_adds_its_job_its_role_and_its_schedule_too(tmp_path: Path) 
         "iam/role:Role ingest-radar",
         "iam/rolePolicy:RolePolicy ingest-radar",
         "scheduler/schedule:Schedule ingest-radar",
+        "cloudwatch/logGroup:LogGroup ingest-radar-error",
+        "cloudwatch/logGroup:LogGroup ingest-radar-output",
     }
     assert {title for title in before if before[title] != after[title]} == {
         "aws:iam/rolePolicy:RolePolicy airflow",

@@ -146,7 +146,7 @@ def test_every_service_that_a_role_may_call_has_an_endpoint(endpoints: list[Reco
 
 def test_flow_logs_are_complete_encrypted_and_end(prod: list[Recorded]) -> None:
     (log,) = of(prod, "FlowLog").values()
-    (group,) = of(prod, "LogGroup").values()
+    group = of(prod, "LogGroup")["flow-logs"]
 
     assert log.inputs["trafficType"] == "ALL"
     assert log.inputs["logDestination"].endswith(group.inputs["name"])

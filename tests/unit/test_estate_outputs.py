@@ -15,6 +15,9 @@ def test_the_outputs_name_what_is_there(stack: str) -> None:
     } == set(found["buckets"].values())
     assert set(found["jobs"].values()) == {j.inputs["name"] for j in of(resources, "Job").values()}
     assert {"operate", "maintain"} < set(found["jobs"])
+    assert {f"{logs}/error" for logs in found["job_logs"].values()} < {
+        g.inputs["name"] for g in of(resources, "LogGroup").values()
+    }
     assert found["job_roles"] == {
         name: j.inputs["roleArn"] for name, j in of(resources, "Job").items()
     }

@@ -247,7 +247,7 @@ def test_stacks_have_the_same_parts_but_for_those_that_they_leave_out(
 ) -> None:
     kinds = {stack: {r.type for r in found} for stack, found in estates.items()}
     network = {kind for kind in kinds["staging"] if kind.startswith(("aws:ec2/", "aws:vpc/"))}
-    network |= {"aws:glue/connection:Connection", "aws:cloudwatch/logGroup:LogGroup"}
+    network |= {"aws:glue/connection:Connection"}
     cost = {kind for kind in kinds["dev"] if kind.startswith(("aws:budgets/", "aws:costexplorer/"))}
 
     assert kinds["dev"] - kinds["local"] == cost
@@ -320,3 +320,44 @@ def test_a_contract_without_owner_stops_with_its_name(copy: Path) -> None:
 def test_an_unknown_stack_is_answered_with_those_there_are() -> None:
     with pytest.raises(EstateError, match="no stack 'prd'; expected one of dev, local, prod"):
         render("prd", CONTRACTS)
+
+
+def test_jobs_scale_and_are_measured_by_glue_only_where_a_stack_says_so() -> None:
+    jobs = {"metrics": True, "land": {"autoscaling": True}}
+    plain, changed = (
+        {name: job.inputs["defaultArguments"] for name, job in of(found, "Job").items()}
+        for found in (render("dev", CONTRACTS), render("dev", CONTRACTS, {"jobs": jobs}))
+    )
+
+    assert not [name for name, told in plain.items() if "--enable-auto-scaling" in told]
+    assert [name for name, told in changed.items() if "--enable-auto-scaling" in told] == ["land"]
+    for switch in ("--enable-metrics", "--enable-observability-metrics"):
+        assert not any(switch in told for told in plain.values())
+        assert all(told[switch] == "true" for told in changed.values())
+
+
+def test_the_largest_jobs_of_prod_give_back_what_they_do_not_need() -> None:
+    for name, job in of(rendered.estate("prod"), "Job").items():
+        scaled = "--enable-auto-scaling" in job.inputs["defaultArguments"]
+        assert scaled == (job.inputs["numberOfWorkers"] > 2), name
+
+
+def test_what_costs_is_tagged_with_the_dataset_or_group_that_it_is_for() -> None:
+    found = rendered.estate("prod")
+
+    for dataset, stream in of(found, "Stream").items():
+        assert stream.inputs["tags"]["dataset"] == dataset
+        assert stream.inputs["tags"]["group"] == "main"
+    for name, alarm in of(found, "MetricAlarm").items():
+        if name != "dead-arrivals":
+            assert name.startswith(f"{alarm.inputs['tags']['dataset']}-")
+    groups = {n: j.inputs.get("tags", {}).get("group") for n, j in of(found, "Job").items()}
+    assert {n: g for n, g in groups.items() if g} == {"ingest-main": "main"}
+
+
+def test_costs_are_told_apart_by_tags_once_billing_knows_them() -> None:
+    cost = {"monthly_usd": 250, "activate_tags": True}
+
+    assert not of(rendered.estate("staging"), "CostAllocationTag")
+    tags = of(render("staging", CONTRACTS, {"cost": cost}), "CostAllocationTag")
+    assert {tag.inputs["tagKey"] for tag in tags.values()} == {"dataset", "deployment", "group"}

@@ -9,6 +9,7 @@ import pytest
 from support.rendered import CONTRACTS, STACKS, estate, of, with_radar
 
 from estate.account import Account
+from estate.compute.jobshapes import IngestConfig
 from estate.ingress.arrivals import queue_policy
 from estate.operations.alarmrules import Alarm, dataset_alarms
 from estate.operations.alarms import dashboard
@@ -19,6 +20,7 @@ from estate.storage.keys import KEYS
 from lakehouse.contracts.odcs import load_contracts
 from localaws.apply import Recorded, render
 
+CONTINUOUS = IngestConfig()
 ACCOUNT = Account("acme", "aws", "eu-west-1", "123456789012")
 KEY = ACCOUNT.arn("kms", "key/1")
 OWN = {"StringEquals": {"aws:SourceAccount": "123456789012"}}
@@ -178,9 +180,9 @@ def test_costs_are_those_of_the_deployment_and_told_before_they_are_spent(stack:
     assert anomalies.inputs["frequency"] == "IMMEDIATE"
 
 
-def alarms(dataset: str, *, continuous: bool = True) -> dict[str, Alarm]:
+def alarms(dataset: str, ingest: IngestConfig = CONTINUOUS) -> dict[str, Alarm]:
     contract = DATASETS[dataset]
-    found = dataset_alarms("acme", contract, continuous=continuous)
+    found = dataset_alarms("acme", contract, ingest)
     return {alarm.name.removeprefix(f"{dataset}-"): alarm for alarm in found}
 
 
@@ -198,7 +200,7 @@ def test_where_silence_is_the_fault_missing_data_is_an_alarm() -> None:
     missing = {
         alarm.name: alarm.settings["treat_missing_data"]
         for contract in DATASETS.values()
-        for alarm in dataset_alarms("acme", contract, continuous=True)
+        for alarm in dataset_alarms("acme", contract, CONTINUOUS)
     }
 
     breaching = {name for name, treat in missing.items() if treat == "breaching"}
@@ -217,14 +219,32 @@ def test_freshness_looks_back_as_far_as_the_contract_promises_within_a_day() -> 
         assert (settings["comparison_operator"], settings["threshold"]) == ("LessThanThreshold", 1)
 
 
-def test_a_stream_that_is_drained_now_and_then_is_not_missed_in_between() -> None:
-    assert "absent" not in alarms("flights", continuous=False)
-    assert "absent" in alarms("flights", continuous=True)
+@pytest.mark.parametrize(
+    ("ingest", "absent", "late"),
+    [
+        (CONTINUOUS, 15, 15),
+        (IngestConfig(continuous=False, every_minutes=10, timeout_minutes=60), 90, 25),
+        (IngestConfig(continuous=False, every_minutes=360, timeout_minutes=2880), 1440, 375),
+    ],
+)
+def test_who_drains_a_stream_now_and_then_is_not_missed_in_between(
+    ingest: IngestConfig, absent: int, late: int
+) -> None:
+    found = alarms("flights", ingest)
+    silence, lag = found["absent"].settings, found["lag"].settings
+
+    assert silence["period"] * silence["evaluation_periods"] == absent * 60
+    assert (silence["metric_name"], silence["treat_missing_data"]) == ("Running", "breaching")
+    assert lag["threshold"] == late * 60_000
+
+
+def test_who_is_paused_is_not_missed() -> None:
+    assert "absent" not in alarms("flights", IngestConfig(paused=True))
 
 
 def test_an_alarm_says_whose_dataset_it_is_and_what_is_wrong() -> None:
     for contract in DATASETS.values():
-        for alarm in dataset_alarms("acme", contract, continuous=True):
+        for alarm in dataset_alarms("acme", contract, CONTINUOUS):
             assert alarm.says.startswith(f"{contract.dataset} ({contract.owner}): ")
 
 
@@ -273,9 +293,10 @@ def test_a_failed_run_is_told_with_its_job_its_run_and_its_reason(prod: list[Rec
     assert target["arn"] == next(iter(of(prod, "TopicPolicy").values())).inputs["arn"]
 
 
-def test_a_schema_is_registered_where_records_name_theirs(tmp_path: Path) -> None:
+def test_every_streamed_contract_has_a_schema_of_its_kind(tmp_path: Path) -> None:
     found = with_radar("prod", "main", tmp_path)
-    (schema,) = of(found, "Schema").values()
+    assert set(of(found, "Schema")) == {"flights", "radar"}
+    schema = of(found, "Schema")["radar"]
     (registry,) = of(found, "Registry").values()
     fields = {f["name"]: f for f in json.loads(schema.inputs["schemaDefinition"])["fields"]}
 

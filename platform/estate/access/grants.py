@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from estate.account import Account
+from estate.compute.joblogs import log_folder
 from estate.storage.keys import KeyName
 from lakehouse.errors import EstateError
 from lakehouse.metrics import NAMESPACE
@@ -109,7 +110,7 @@ def job_basics(account: Account, job: str, *, environment: bool) -> list[Stateme
                 "logs:PutLogEvents",
                 "logs:AssociateKmsKey",
             ],
-            [account.arn("logs", "log-group:/aws-glue/*")],
+            [account.arn("logs", f"log-group:{log_folder(account.prefix, job)}/*")],
         ),
         # CloudWatch has no resources to name for this call.
         allow(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from estate.compute.release import Release
 from lakehouse import naming
 from lakehouse.spark import catalog_conf
 
+_METRICS: Final = {"--enable-metrics": "true", "--enable-observability-metrics": "true"}
 
-def job_arguments(prefix: str, job: str, release: Release) -> dict[str, str]:
+
+def job_arguments(prefix: str, job: str, release: Release, *, metrics: bool) -> dict[str, str]:
     """The default arguments of a job. No ``--datasets``: all that the job has to do with."""
     artifacts = f"s3://{naming.bucket(prefix, 'artifacts')}"
     return {
@@ -18,8 +22,7 @@ def job_arguments(prefix: str, job: str, release: Release) -> dict[str, str]:
         # Glue has one --conf; further ones stand inside its value.
         "--conf": " --conf ".join(f"{k}={v}" for k, v in catalog_conf(prefix).items()),
         "--datalake-formats": "iceberg",
-        "--enable-metrics": "true",
-        "--enable-observability-metrics": "true",
+        **(_METRICS if metrics else {}),
         **_environment(artifacts, job, release),
     }
 

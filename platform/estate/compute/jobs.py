@@ -11,9 +11,17 @@ import pulumi_aws as aws
 from estate.accepted import accepted
 from estate.access.roles import Access
 from estate.compute.jobarguments import job_arguments
-from estate.compute.jobshapes import BatchConfig, IngestConfig, batch_shape, ingest_shape, once
+from estate.compute.joblogs import job_logs
+from estate.compute.jobshapes import (
+    BatchConfig,
+    IngestConfig,
+    batch_shape,
+    ingest_shape,
+    once,
+    scaling,
+)
 from estate.compute.release import Release
-from estate.settings import Settings
+from estate.settings import LogDays, Settings
 from estate.storage.keys import Keys
 from lakehouse import naming
 
@@ -30,6 +38,11 @@ class JobsConfig(Settings):
     python_requirements: str | None = None
     """Pinned requirements, a path in the repository, from which Glue makes the jobs' environment;
     without it the jobs find only what their machine has."""
+    log_days: LogDays = 365
+    """Days for which the jobs' logs are kept."""
+    metrics: bool = False
+    """Whether Glue measures every run as well: a metric of its own for each figure, run and
+    executor, all of them paid for. The platform's own figures are sent either way."""
     ingest: IngestConfig = IngestConfig()
     land: BatchConfig = BatchConfig()
     promote: BatchConfig = BatchConfig()
@@ -65,7 +78,7 @@ class Jobs(pulumi.ComponentResource):
         super().__init__("lakehouse:estate:Jobs", "jobs")
         self._config, self._access, self._release, self._after = config, access, release, after
         self._connections = [connection] if connection is not None else None
-        key = keys["operations"]
+        self._key = key = keys["operations"]
         self._security = aws.glue.SecurityConfiguration(
             "jobs",
             name=config.prefix,
@@ -86,16 +99,19 @@ class Jobs(pulumi.ComponentResource):
             self._job(
                 f"ingest-{group}",
                 "ingest",
-                {"--group": group, **once(config.jobs.ingest)},
+                {"--group": group, **once(config.jobs.ingest), **scaling(config.jobs.ingest)},
+                tags={"group": group},
                 **ingest_shape(config.jobs.ingest),
             )
         for name, shape in config.jobs.batch().items():
-            self._job(name, name, {}, **batch_shape(shape))
+            self._job(name, name, scaling(shape), **batch_shape(shape))
         self.register_outputs({})
 
     def _job(self, name: str, script: str, arguments: Mapping[str, str], **shape: Any) -> None:
         prefix = self._config.prefix
         artifacts = f"s3://{naming.bucket(prefix, 'artifacts')}"
+        logs = job_logs(self._config, name, self._key, pulumi.ResourceOptions(parent=self))
+        metrics = self._config.jobs.metrics
         job = aws.glue.Job(
             name,
             name=naming.job(prefix, name),
@@ -106,7 +122,10 @@ class Jobs(pulumi.ComponentResource):
                 "python_version": "3",
                 "script_location": f"{artifacts}/{self._release.scripts[script]}",
             },
-            default_arguments=job_arguments(prefix, name, self._release) | dict(arguments),
+            default_arguments={
+                **job_arguments(prefix, name, self._release, metrics=metrics),
+                **arguments,
+            },
             security_configuration=self._security.name,
             connections=self._connections,
             # A run that waits in Glue's own queue is one that Airflow's retry does not know of.
@@ -114,7 +133,7 @@ class Jobs(pulumi.ComponentResource):
             execution_property={"max_concurrent_runs": 1},
             max_retries=0,
             **shape,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._after]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._after, *logs]),
         )
         if self._connections is None:
             accepted(job, CKV2_LAKE_1="the stack has no network: Glue's own, which nothing reaches")

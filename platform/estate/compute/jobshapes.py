@@ -19,6 +19,8 @@ class IngestConfig(Settings):
     """Whether it runs all the time; else scheduled runs drain the streams and end."""
     worker_type: Literal[BatchWorker, "G.025X"] = "G.1X"
     workers: int = Field(default=2, ge=2, le=100)
+    autoscaling: bool = False
+    """Whether Glue takes workers away that have nothing to do; ``workers`` are then the most."""
     timeout_minutes: int = Field(default=60, ge=5, le=2880)
     """Bound of a draining run. A continuous run has none: Glue would not restart it."""
     maintenance_window: str = Field(
@@ -27,7 +29,7 @@ class IngestConfig(Settings):
     """Day and hour, UTC, in which Glue may restart a continuous run."""
     paused: bool = False
     """Whether nothing is to be ingested: runs end between two loads, and none is started."""
-    every_minutes: int = Field(default=5, ge=1, le=1440)
+    every_minutes: int = Field(default=5, ge=1, le=360)
     """How often a run is started: a draining one, or a continuous one that runs no more."""
 
     @model_validator(mode="after")
@@ -36,12 +38,24 @@ class IngestConfig(Settings):
             raise ValueError(f"worker_type {self.worker_type} is for continuous jobs; take G.1X")
         return self
 
+    def silent_minutes(self) -> int | None:
+        """How long nothing may be heard of it before it is absent; None: it is to be silent."""
+        if self.paused:
+            return None
+        return 15 if self.continuous else 3 * self.every_minutes + self.timeout_minutes
+
+    def late_minutes(self) -> int:
+        """How far behind its streams it may be."""
+        return 15 if self.continuous else 15 + self.every_minutes
+
 
 class BatchConfig(Settings):
     """A batch job."""
 
     worker_type: BatchWorker = "G.1X"
     workers: int = Field(default=2, ge=2, le=100)
+    autoscaling: bool = False
+    """Whether Glue takes workers away that have nothing to do; ``workers`` are then the most."""
     timeout_minutes: int = Field(default=60, ge=5, le=2880)
     execution_class: Literal["STANDARD", "FLEX"] = "STANDARD"
 
@@ -50,6 +64,11 @@ class BatchConfig(Settings):
         if self.execution_class == "FLEX" and self.worker_type not in {"G.1X", "G.2X"}:
             raise ValueError("execution_class FLEX runs on G.1X and G.2X workers only")
         return self
+
+
+def scaling(config: IngestConfig | BatchConfig) -> dict[str, str]:
+    """The argument by which Glue follows the load up to the number of workers."""
+    return {"--enable-auto-scaling": "true"} if config.autoscaling else {}
 
 
 def once(config: IngestConfig) -> dict[str, str]:

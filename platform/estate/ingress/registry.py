@@ -1,4 +1,4 @@
-"""The Glue Schema Registry: a schema for every streamed contract whose records name theirs."""
+"""The Glue Schema Registry: a schema for every streamed contract."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from lakehouse.contracts.model import Contract
+from lakehouse.contracts.model import Contract, Field
 
 if TYPE_CHECKING:
     from estate.config import StackConfig
@@ -22,10 +22,18 @@ _TYPES: Final[dict[str, Any]] = {
     "date": {"type": "int", "logicalType": "date"},
     "timestamp": {"type": "long", "logicalType": "timestamp-micros"},
 }
+_JSON_TYPES: Final[dict[str, tuple[str, str | None]]] = {
+    "string": ("string", None),
+    "integer": ("integer", None),
+    "number": ("number", None),
+    "boolean": ("boolean", None),
+    "date": ("string", "date"),
+    "timestamp": ("string", "date-time"),
+}
 
 
 class Registry(pulumi.ComponentResource):
-    """The registry ``<prefix>``; producers register versions under its rule of compatibility."""
+    """The registry ``<prefix>``; it refuses a version that breaks its rule of compatibility."""
 
     def __init__(self, config: StackConfig, streams: Iterable[Contract]) -> None:
         super().__init__("lakehouse:estate:Registry", "registry")
@@ -36,23 +44,67 @@ class Registry(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         for contract in streams:
-            if contract.format.type != "avro" or contract.format.schema is not None:
-                continue
+            kind, definition = schema(contract)
+            # Records that name their schema have producers that register versions of it; these
+            # stay. All other versions come from the contract.
+            producers = contract.format.type == "avro" and contract.format.schema is None
             aws.glue.Schema(
                 contract.dataset,
                 registry_arn=registry.arn,
                 schema_name=contract.dataset,
                 description=contract.description,
-                data_format="AVRO",
+                data_format=kind,
                 compatibility=config.streams.compatibility,
-                # What producers register later are versions of their own, which stay.
-                schema_definition=json.dumps(avro_schema(contract)),
+                schema_definition=definition,
+                tags={"dataset": contract.dataset, "owner": contract.owner},
                 opts=pulumi.ResourceOptions.merge(
                     config.holding(registry),
-                    pulumi.ResourceOptions(ignore_changes=["schema_definition"]),
+                    pulumi.ResourceOptions(
+                        ignore_changes=["schema_definition"] if producers else []
+                    ),
                 ),
             )
         self.register_outputs({})
+
+
+def schema(contract: Contract) -> tuple[str, str]:
+    """The kind of schema that the records of a contract have, and the schema."""
+    if contract.format.type == "avro":
+        return "AVRO", contract.format.schema or json.dumps(avro_schema(contract))
+    return "JSON", json.dumps(json_schema(contract))
+
+
+def json_schema(contract: Contract) -> dict[str, Any]:
+    """The contract as JSON Schema; a value that may be absent may be null.
+
+    Closed, although ingestion ignores what the contract does not name: in an open object the
+    registry takes every field for one that was there before, and would refuse a new one.
+    """
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": contract.dataset,
+        "description": contract.description,
+        "type": "object",
+        "properties": {field.name: _json_field(field) for field in contract.fields},
+        "required": [field.name for field in contract.fields if field.required],
+        "additionalProperties": False,
+    }
+
+
+def _json_field(field: Field) -> dict[str, Any]:
+    kind, form = _JSON_TYPES[field.type]
+    told = {
+        "description": field.description,
+        "format": form,
+        "pattern": field.pattern,
+        "minimum": field.minimum,
+        "maximum": field.maximum,
+        "minLength": field.min_length,
+        "maxLength": field.max_length,
+        "enum": [*field.enum, *([] if field.required else [None])] if field.enum else None,
+    }
+    type_: Any = kind if field.required else [kind, "null"]
+    return {"type": type_} | {key: value for key, value in told.items() if value is not None}
 
 
 def avro_schema(contract: Contract) -> dict[str, Any]:

@@ -55,7 +55,11 @@ class Streams(pulumi.ComponentResource):
                 max_record_size_in_kib=config.streams.max_record_kib,
                 encryption_type="KMS",
                 kms_key_id=key,
-                tags={"dataset": contract.dataset, "owner": contract.owner},
+                tags={
+                    "dataset": contract.dataset,
+                    "group": contract.group,
+                    "owner": contract.owner,
+                },
                 opts=config.holding(self),
             )
             self.names[contract.dataset] = stream.name

@@ -14,7 +14,7 @@ from estate.account import Account
 from estate.network.egress import Egress, service_name
 from estate.network.flowlogs import flow_logs
 from estate.network.members import members
-from estate.settings import Settings
+from estate.settings import LogDays, Settings
 
 if TYPE_CHECKING:
     from estate.config import StackConfig
@@ -29,7 +29,7 @@ class NetworkConfig(Settings):
     """``nat`` reaches the internet, as pulls from APIs must; ``endpoints`` AWS alone."""
     nat_per_zone: bool = False
     """A NAT gateway in every zone, so that the loss of one takes no other with it."""
-    flow_log_days: Literal[7, 14, 30, 60, 90, 180, 365] = 365
+    flow_log_days: LogDays = 365
 
     @field_validator("cidr")
     @classmethod

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from estate.compute.jobshapes import IngestConfig
 from lakehouse import naming
 from lakehouse.contracts.model import Contract
 from lakehouse.metrics import NAMESPACE
@@ -17,7 +18,6 @@ from lakehouse.metrics import NAMESPACE
 _HOUR: Final = 3600
 _DAY_HOURS: Final = 24
 """CloudWatch looks back over a day at the most."""
-_LAG_MINUTES: Final = 15
 _REJECT_SHARE: Final = 0.05
 _BELOW: Final = {"comparison_operator": "LessThanThreshold", "threshold": 1}
 _SILENCE_ALARMS: Final = {"treat_missing_data": "breaching"}
@@ -32,8 +32,8 @@ class Alarm(NamedTuple):
     settings: dict[str, Any]
 
 
-def dataset_alarms(prefix: str, contract: Contract, *, continuous: bool) -> Iterator[Alarm]:
-    """The alarms of a dataset; ``continuous`` says that a streaming job is to run all the time."""
+def dataset_alarms(prefix: str, contract: Contract, ingest: IngestConfig) -> Iterator[Alarm]:
+    """The alarms of a dataset; ``ingest`` says when its stream, if it has one, is read."""
     if contract.sla.freshness_hours is not None:
         hours = min(math.ceil(contract.sla.freshness_hours), _DAY_HOURS)
         yield _own(
@@ -51,22 +51,24 @@ def dataset_alarms(prefix: str, contract: Contract, *, continuous: bool) -> Iter
     if contract.source != "mart":
         yield _rejects(contract)
     if contract.source == "stream":
-        yield from _stream(prefix, contract, continuous=continuous)
+        yield from _stream(prefix, contract, ingest)
 
 
-def _stream(prefix: str, contract: Contract, *, continuous: bool) -> Iterator[Alarm]:
+def _stream(prefix: str, contract: Contract, ingest: IngestConfig) -> Iterator[Alarm]:
+    late, silent = ingest.late_minutes(), ingest.silent_minutes()
     yield _own(
         contract,
         "lag",
-        f"ingestion is more than {_LAG_MINUTES} minutes behind its stream",
-        _metric("Lag", "Maximum", 300, 3) | {"threshold": _LAG_MINUTES * 60_000} | _SILENCE_IS_FINE,
+        f"ingestion is more than {late} minutes behind its stream",
+        _metric("Lag", "Maximum", 300, 3) | {"threshold": late * 60_000} | _SILENCE_IS_FINE,
     )
-    if continuous:
+    if silent is not None:
+        periods = math.ceil(min(silent, _DAY_HOURS * 60) / 5)
         yield _own(
             contract,
             "absent",
-            "no streaming job says that it runs",
-            _metric("Running", "Maximum", 300, 3) | _BELOW | _SILENCE_ALARMS,
+            f"no ingest job has said for {periods * 5} minutes that it runs",
+            _metric("Running", "Maximum", 300, periods) | _BELOW | _SILENCE_ALARMS,
         )
     if contract.stream.arn is None:
         yield _own(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
@@ -33,11 +33,10 @@ class Alarms(pulumi.ComponentResource):
     ) -> None:
         super().__init__("lakehouse:estate:Alarms", "alarms")
         self._config, self._topic = config, topic
-        continuous = config.jobs.ingest.continuous and not config.jobs.ingest.paused
         for contract in contracts:
-            for alarm in dataset_alarms(config.prefix, contract, continuous=continuous):
-                self._alarm(alarm)
-        self._alarm(dead_letters(config.prefix))
+            for alarm in dataset_alarms(config.prefix, contract, config.jobs.ingest):
+                self._alarm(alarm, {"dataset": contract.dataset})
+        self._alarm(dead_letters(config.prefix), {})
         aws.cloudwatch.Dashboard(
             "datasets",
             dashboard_name=config.prefix,
@@ -48,7 +47,7 @@ class Alarms(pulumi.ComponentResource):
         )
         self.register_outputs({})
 
-    def _alarm(self, alarm: Alarm) -> None:
+    def _alarm(self, alarm: Alarm, tags: Mapping[str, str]) -> None:
         defaults: dict[str, Any] = {
             "comparison_operator": "GreaterThanThreshold",
             "evaluation_periods": 1,
@@ -60,6 +59,7 @@ class Alarms(pulumi.ComponentResource):
             alarm_description=alarm.says,
             alarm_actions=[self._topic],
             ok_actions=[self._topic],
+            tags=tags,
             **defaults | alarm.settings,
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pulumi
 import pulumi_aws as aws
@@ -14,11 +14,18 @@ if TYPE_CHECKING:
     from estate.config import StackConfig
 
 
+TAGS: Final = ("dataset", "deployment", "group")
+"""Streams and alarms carry their dataset, ingest jobs their group, everything its deployment."""
+
+
 class CostConfig(Settings):
     """What a stack may cost."""
 
     monthly_usd: int = Field(ge=1)
     anomaly_usd: int = Field(default=50, ge=1)
+    activate_tags: bool = False
+    """Whether costs are told apart by dataset, group and deployment. AWS refuses it before billing
+    has seen these tags, a day after the first deployment, and takes it from the paying account."""
 
 
 class Cost(pulumi.ComponentResource):
@@ -78,4 +85,6 @@ class Cost(pulumi.ComponentResource):
             },
             opts=below,
         )
+        for tag in TAGS if config.activate_tags else ():
+            aws.costexplorer.CostAllocationTag(tag, tag_key=tag, status="Active", opts=below)
         self.register_outputs({})

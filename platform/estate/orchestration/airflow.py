@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from estate.accepted import accepted
 from estate.network.vpc import Network
 from estate.orchestration.airflowfiles import content, options, startup
-from estate.settings import Settings
+from estate.settings import LogDays, Settings
 from estate.storage.lake import Lake
 from lakehouse.contracts.model import Contracts
 
@@ -36,6 +36,8 @@ class AirflowConfig(Settings):
     maintenance: str = Field(
         default="SUN:10:30", pattern=r"^(MON|TUE|WED|THU|FRI|SAT|SUN):([01]\d|2[0-3]):(00|30)$"
     )
+    log_days: LogDays = 365
+    """Days for which Airflow's logs are kept."""
 
     @model_validator(mode="after")
     def _workers_fit(self) -> AirflowConfig:
@@ -79,6 +81,17 @@ class Airflow(pulumi.ComponentResource):
             )
             for name, body in uploads.items()
         }
+        # MWAA would make its groups itself, and keep them for ever.
+        groups = [
+            aws.cloudwatch.LogGroup(
+                f"airflow-{kind.lower()}",
+                name=f"airflow-{stack.prefix}-{kind}",
+                kms_key_id=key,
+                retention_in_days=config.log_days,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            for kind in ("DAGProcessing", "Scheduler", "Task", "WebServer", "Worker")
+        ]
         logs: Any = {"enabled": True, "log_level": "INFO"}
         environment = aws.mwaa.Environment(
             "airflow",
@@ -110,7 +123,7 @@ class Airflow(pulumi.ComponentResource):
                 "worker_logs": logs,
             },
             airflow_configuration_options=options(stack.prefix),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(objects.values())),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*objects.values(), *groups]),
         )
         self.webserver = accepted(
             environment, CKV2_AWS_66="IAM decides who signs in; no stack has a way into its network"

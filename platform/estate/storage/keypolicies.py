@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from estate.account import Account
+from estate.compute.joblogs import log_folder
 
 if TYPE_CHECKING:
     from estate.storage.keys import KeyName
@@ -82,7 +83,11 @@ def _trail(account: Account) -> dict[str, Any]:
 
 def _logs(account: Account) -> dict[str, Any]:
     """CloudWatch Logs may encrypt the estate's own groups: of jobs, Airflow and the network."""
-    groups = ("/aws-glue/*", f"airflow-{account.prefix}-*", f"/lakehouse/{account.prefix}/*")
+    groups = (
+        log_folder(account.prefix, "*"),
+        f"airflow-{account.prefix}-*",
+        f"/lakehouse/{account.prefix}/*",
+    )
     return {
         "Sid": "Logs",
         "Effect": "Allow",

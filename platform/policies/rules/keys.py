@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -69,27 +68,6 @@ def _publishes(sender: Resource) -> tuple[str, list[str]]:
             return "budgets", [arn for arns in found for arn in arns]
         case _:
             return "costalerts", [s["address"] for s in sender["subscribers"]]
-
-
-@each("LogGroup", "SecurityConfiguration", "Environment")
-def logs_can_be_encrypted(resource: Resource, graph: Graph) -> Iterator[str]:
-    """CloudWatch Logs refuses a group whose key does not name it, and a job logs nothing."""
-    match resource.kind:
-        case "LogGroup":
-            key, group = resource.get("kmsKeyId"), resource["name"]
-        case "SecurityConfiguration":
-            found = resource["encryptionConfiguration"]["cloudwatchEncryption"]
-            key, group = found.get("kmsKeyArn"), "/aws-glue/jobs/output"
-        case _:
-            key, group = resource.get("kmsKey"), f"airflow-{resource['name']}-Task"
-    patterns = [
-        pattern.partition(":log-group:")[2]
-        for s in graph.key_statements(key)
-        if any(service.startswith("logs.") for service in services(s))
-        for pattern in listed(s["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"])
-    ]
-    if not any(re.fullmatch(p.replace("*", ".*"), group) for p in patterns):
-        yield f"its key does not let CloudWatch Logs encrypt {group}; name the group in its policy"
 
 
 @each("Trail")

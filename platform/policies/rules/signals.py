@@ -85,13 +85,6 @@ def streams_keep_a_weekend(stream: Resource, _graph: Graph) -> Iterator[str]:
         yield f"keeps records for {hours:g} h; set retention_period to {WEEKEND_HOURS} or more"
 
 
-@each("LogGroup")
-def logs_end(group: Resource, _graph: Graph) -> Iterator[str]:
-    """Logs without retention are kept, and paid for, for ever."""
-    if not group.get("retentionInDays"):
-        yield "kept for ever; set retention_in_days"
-
-
 @each("Trail")
 def the_trail_sees_all_data(trail: Resource, graph: Graph) -> Iterator[str]:
     """A bucket that the selectors leave out is read and written unseen."""
