@@ -75,10 +75,10 @@ def render(
 
 
 def render_program(
-    program: Path, project: str, stack: str, config: Mapping[str, Any]
+    program: Path, project: str, stack: str, config: Mapping[str, Any], make: Make = reference
 ) -> list[Recorded]:
     """What another program of the repository declares under a configuration; nothing is built."""
-    monitor = _Monitor(reference, "123456789012", "eu-west-1")
+    monitor = _Monitor(make, "123456789012", "eu-west-1")
     contextvars.Context().run(_run_here, program, project, stack, config, monitor)
     return sorted(monitor.recorded, key=lambda r: (r.type, r.name))
 

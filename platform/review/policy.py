@@ -19,8 +19,7 @@ from rich.table import Table
 from estate.accepted import ACCEPTED
 from lakehouse.errors import EstateError
 from localaws.apply import ROOT
-from localaws.golden import STACKS
-from review.terraform import HERE, TYPES, address, document, rendered, unchecked, write
+from review.terraform import HERE, STACKS, TYPES, address, document, rendered, unchecked, write
 
 CONTRACTS: Final = ROOT / "quality" / "contracts"
 CHECKS: Final = HERE / "checks"
@@ -163,7 +162,8 @@ def show(verdicts: Sequence[Verdict], console: Console, *, reasons: bool) -> Non
     console.print(table)
     for v in verdicts:
         for check, asks, resource, _ in v.failed:
-            console.print(f"{v.stack}: {resource} fails {check}: {asks}", soft_wrap=True)
+            line = f"{v.stack}: {resource} fails {check}: {asks}"
+            console.print(line, markup=False, soft_wrap=True)
         for resource in v.unseen:
             console.print(
                 f"{v.stack}: {resource} was looked at by no check: correct its type in "

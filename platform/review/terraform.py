@@ -19,13 +19,17 @@ import yaml
 from pulumi._types import resource_types
 
 from lakehouse.errors import EstateError
-from localaws.apply import Recorded, render
+from localaws.apply import ROOT, Recorded, render, render_program
+from localaws.golden import STACKS as ESTATES
 
 HERE: Final = Path(__file__).parent
 TYPES: Final = HERE / "types.yaml"
 PROVIDER: Final = HERE / "provider.json"
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _CONTENT: Final = "<content>"
+_ACCOUNT: Final = ROOT / "platform" / "account"
+STACKS: Final = (*ESTATES, "account")
+"""The estate's, and what an account has once, as the example that is kept configures it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,11 @@ class Takes:
 
 def rendered(stack: str, contracts: Path) -> list[Recorded]:
     """What the program declares for a stack; what it takes of another resource is a reference."""
-    return render(stack, contracts, make=references)
+    if stack != "account":
+        return render(stack, contracts, make=references)
+    text = (_ACCOUNT / "Pulumi.dev.yaml").read_text(encoding="utf-8")
+    config = yaml.safe_load(text)["config"]
+    return render_program(_ACCOUNT / "__main__.py", "lakehouse-account", "dev", config, references)
 
 
 def references(kind: str, name: str, inputs: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from support.rendered import CONTRACTS, ROOT, STACKS, changed, of, planted
+from support.rendered import CONTRACTS, ROOT, account, changed, of, planted
 
 from localaws.apply import Recorded
 from review.policy import (
@@ -22,7 +22,7 @@ from review.policy import (
     scan,
     unused,
 )
-from review.terraform import address, rendered, terraform_types, write
+from review.terraform import STACKS, address, rendered, terraform_types, write
 
 Plant = Callable[[list[Recorded]], list[Recorded]]
 
@@ -42,15 +42,20 @@ def test_no_resource_fails_a_policy_that_is_not_accepted(
     stack: str, verdicts: dict[str, Verdict]
 ) -> None:
     assert verdicts[stack].failed == ()
-    assert verdicts[stack].passed > verdicts[stack].resources
+    assert verdicts[stack].passed
+
+
+def declared(stack: str) -> int:
+    if stack == "account":
+        return len(account())
+    golden = (ROOT / "tests" / "golden" / "estate" / f"{stack}.yaml").read_text(encoding="utf-8")
+    return len(re.findall(r"^(?:\? )?aws:", golden, re.MULTILINE))
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_resource_was_looked_at(stack: str, verdicts: dict[str, Verdict]) -> None:
-    golden = (ROOT / "tests" / "golden" / "estate" / f"{stack}.yaml").read_text(encoding="utf-8")
-
     assert verdicts[stack].unseen == ()
-    assert verdicts[stack].resources == len(re.findall(r"^(?:\? )?aws:", golden, re.MULTILINE))
+    assert verdicts[stack].resources == declared(stack)
 
 
 def test_all_that_is_accepted_is_needed_and_says_why(verdicts: dict[str, Verdict]) -> None:
@@ -105,6 +110,11 @@ def open_to_all(name: str, port: int) -> Plant:
         return [*found, replace(rule, name=name, inputs=wrong)]
 
     return plant
+
+
+def account_open(found: list[Recorded]) -> list[Recorded]:
+    (block,) = of(account(), "AccountPublicAccessBlock").values()
+    return [*found, replace(block, inputs={**block.inputs, "ignorePublicAcls": False})]
 
 
 ANYONE: Final = {"Principal": "*", "Resource": "*"}
@@ -194,9 +204,17 @@ MISTAKES: Final[dict[tuple[str, str, str], Plant]] = {
     ("CKV_AWS_35", "Trail", "lake"): inputs("Trail", "lake", kmsKeyId=None),
     ("CKV_AWS_36", "Trail", "lake"): inputs("Trail", "lake", enableLogFileValidation=False),
     ("CKV_AWS_297", "Schedule", "ingest-main"): inputs("Schedule", "ingest-main", kmsKeyArn=None),
+    ("CKV2_LAKE_2", "AccountPublicAccessBlock", "private"): account_open,
     ("CKV_SECRET_2", "Job", "land"): argument("land", "--key", "AKIAIOSFODNN7EXAMPLE"),
     ("CKV_SECRET_4", "Job", "marts"): argument(
         "marts", "--source", "postgresql://lake:s3cr3tPw@db.internal/lake"
+    ),
+    ("CKV_SECRET_4", "Environment", "airflow"): inputs(
+        "Environment",
+        "airflow",
+        airflowConfigurationOptions={
+            "database.sql": "postgresql://airflow:0therPw@db.internal/airflow"
+        },
     ),
     ("CKV_SECRET_6", "Job", "promote"): argument("promote", "--password", "hunter2Xk9"),
 }
