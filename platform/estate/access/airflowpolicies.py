@@ -40,7 +40,7 @@ def airflow(account: Account, keys: KeyArns, jobs: Sequence[str]) -> list[Statem
             ["secretsmanager:GetSecretValue"],
             [account.arn("secretsmanager", f"secret:{account.prefix}/airflow/*")],
         ),
-        *use_keys(keys, read=["operations"], write=["inbound", "operations"]),
+        *use_keys(keys, write=["inbound", "operations"]),
     ]
 
 

@@ -97,7 +97,7 @@ def maintain(account: Account, keys: KeyArns, job: str, *, environment: bool) ->
         allow(
             "Rewritten",
             ["glue:UpdateTable"],
-            [arn for layer in LAYERS for arn in account.tables(layer)],
+            list(dict.fromkeys(arn for layer in LAYERS for arn in account.tables(layer))),
         ),
         *_verdicts(account, "operations/*"),
         *use_keys(keys, write=[*LAYERS, "operations"]),

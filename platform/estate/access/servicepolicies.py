@@ -22,11 +22,11 @@ def in_network(account: Account) -> list[Statement]:
                 "ec2:DescribeRouteTables",
                 "ec2:DescribeSecurityGroups",
                 "ec2:DescribeSubnets",
-                "ec2:DescribeVpcAttribute",
                 "ec2:DescribeVpcEndpoints",
             ],
             ["*"],
         ),
+        allow("NetworkAsks", ["ec2:DescribeVpcAttribute"], [account.arn("ec2", "vpc/*")]),
         allow(
             "NetworkInterfaces",
             ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"],

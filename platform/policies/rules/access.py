@@ -20,7 +20,6 @@ WITHOUT_RESOURCES: Final = frozenset(
         "ec2:DescribeRouteTables",
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSubnets",
-        "ec2:DescribeVpcAttribute",
         "ec2:DescribeVpcEndpoints",
         "glue:GetSchemaVersion",
         "glue:GetSecurityConfiguration",
