@@ -13,6 +13,7 @@ from support.rendered import CONTRACTS, ROOT, account, changed, of, planted
 
 from localaws.apply import Recorded
 from review.policy import (
+    Scan,
     Verdict,
     addresses,
     checkov_python,
@@ -22,7 +23,7 @@ from review.policy import (
     scan,
     unused,
 )
-from review.terraform import STACKS, address, rendered, terraform_types, write
+from review.terraform import STACKS, address, rendered, terraform_types, unchecked, write
 
 Plant = Callable[[list[Recorded]], list[Recorded]]
 
@@ -222,15 +223,14 @@ MISTAKES: Final[dict[tuple[str, str, str], Plant]] = {
 
 
 @pytest.fixture(scope="module")
-def mistaken(python: Path, tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
-    """Where which check fails once all mistakes are made."""
+def mistaken(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Scan:
+    """What is found in prod once all mistakes are made."""
     found = rendered("prod", CONTRACTS)
     for plant in MISTAKES.values():
         found = plant(found)
     folder = tmp_path_factory.mktemp("policy") / "mistaken"
     write(found, folder)
-    results = scan([folder], python)["mistaken"].results
-    return {(r.resource, r.check) for r in results if not r.passed}
+    return scan([folder], python)["mistaken"]
 
 
 @pytest.mark.parametrize(("check", "kind", "name"), MISTAKES)
@@ -238,14 +238,20 @@ def test_a_planted_mistake_is_found(
     check: str,
     kind: str,
     name: str,
-    mistaken: set[tuple[str, str]],
+    mistaken: Scan,
     verdicts: dict[str, Verdict],
 ) -> None:
     (type_,) = (known for known in terraform_types() if known.endswith(f":{kind}"))
     where = address(type_, name), check
 
-    assert where in mistaken
+    assert where in {(r.resource, r.check) for r in mistaken.results if not r.passed}
     assert where not in verdicts["prod"].accepted
+
+
+def test_no_check_looks_at_a_type_that_is_said_to_have_none(mistaken: Scan) -> None:
+    looked = {r.resource.partition(".")[0] for r in mistaken.results if "SECRET" not in r.check}
+
+    assert not looked & unchecked()
 
 
 def test_a_misspelt_type_is_seen_to_be_checked_by_nobody(python: Path, tmp_path: Path) -> None:
