@@ -118,9 +118,15 @@ schema:
 
 def with_radar(stack: str, group: str, folder: Path) -> list[Recorded]:
     """A stack with one more contract, of a stream whose records name their schemas."""
+    return with_contracts(stack, folder, radar=RADAR.replace("GROUP", group))
+
+
+def with_contracts(stack: str, folder: Path, **texts: str) -> list[Recorded]:
+    """A stack with more contracts, their texts by dataset."""
     copied = folder / "contracts"
     shutil.copytree(CONTRACTS, copied)
-    (copied / "radar.yaml").write_text(RADAR.replace("GROUP", group), encoding="utf-8")
+    for dataset, text in texts.items():
+        (copied / f"{dataset}.yaml").write_text(text, encoding="utf-8")
     return render(stack, copied)
 
 

