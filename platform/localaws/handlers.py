@@ -119,7 +119,8 @@ def reference(kind: str, name: str, inputs: Mapping[str, Any]) -> Made:
         outputs["webserverUrl"] = f"{called}.airflow.amazonaws.com"
     if kind == "aws:s3/bucketObjectv2:BucketObjectv2":
         outputs["versionId"] = "version"
-    return _IDS[type_].format(name) if type_ in _IDS else called, outputs
+    answered = {key: value for key, value in outputs.items() if key not in inputs}
+    return _IDS[type_].format(name) if type_ in _IDS else called, answered
 
 
 _IDS: Final = {

@@ -6,8 +6,8 @@ Whether a resource is retained on deletion it does not tell.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from pulumi_policy import (
     Policy,
@@ -23,6 +23,9 @@ from policies.rule import Rule
 from policies.rules import RULES
 from policies.values import Unknown, Values
 
+SHOWN: Final = 3
+"""Of the values that are not known yet: a first preview has hundreds."""
+
 
 def policies() -> list[Policy]:
     """Every rule as a policy over the whole stack."""
@@ -36,7 +39,7 @@ def _policy(rule: Rule) -> StackValidationPolicy:
             report(finding.message, finding.urn or None)
         if verdict.undecided:
             # Pulumi makes an advice of it, beside what was reported.
-            raise UnknownValueError(UNKNOWN_STRING_VALUE, ["; ".join(verdict.undecided)])
+            raise UnknownValueError(UNKNOWN_STRING_VALUE, [_some(verdict.undecided)])
 
     return StackValidationPolicy(
         name=rule.name.replace("_", "-"),
@@ -44,6 +47,11 @@ def _policy(rule: Rule) -> StackValidationPolicy:
         description=rule.why,
         validate=validate,
     )
+
+
+def _some(places: Sequence[str]) -> str:
+    first, more = places[:SHOWN], len(places) - SHOWN
+    return "; ".join(first) + (f" and {more} more" if more > 0 else "")
 
 
 def graph(resources: Iterable[PolicyResource]) -> Graph:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 from lakehouse.errors import EstateError
 
@@ -49,6 +49,23 @@ class Values(Mapping[str, Any]):
         return _texts({key: value for key, value in self._given.items() if key not in but})
 
 
+class Items(Sequence[Any]):
+    """Values in a row: how many there are is known, though one of them may not be."""
+
+    def __init__(self, given: Sequence[Any]) -> None:
+        self._given = given
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Items: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        return _seen(self._given[index])
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+
 def _bare(value: object) -> bool:
     return isinstance(value, str | list | tuple | Mapping) and not value
 
@@ -59,7 +76,7 @@ def _seen(value: Any) -> Any:
     if isinstance(value, Mapping):
         return Values(value)
     if isinstance(value, list | tuple):
-        return [_seen(item) for item in value]
+        return Items(value)
     return value
 
 

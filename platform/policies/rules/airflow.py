@@ -73,6 +73,6 @@ def airflow_is_private_where_there_is_a_way_in(found: Resource, graph: Graph) ->
 @each("Environment")
 def airflow_stands_in_two_zones(environment: Resource, _graph: Graph) -> Iterator[str]:
     """MWAA takes two subnets of different zones, no more and no fewer."""
-    found = set(environment["networkConfiguration"]["subnetIds"])
+    found = environment["networkConfiguration"]["subnetIds"]
     if len(found) != 2:
         yield f"{len(found)} subnets, MWAA takes two of different zones; give it two"

@@ -48,7 +48,7 @@ def budgets_warn_before_it_is_spent(budget: Resource, _graph: Graph) -> Iterator
         n
         for n in budget.get("notifications", [])
         if (n["notificationType"] == "FORECASTED" or n["threshold"] < 100)
-        and n.get("subscriberSnsTopicArns", []) + n.get("subscriberEmailAddresses", [])
+        and (n.get("subscriberSnsTopicArns") or n.get("subscriberEmailAddresses"))
     ]
     if not early:
         yield "nobody is told before it is spent; notify on FORECASTED"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from policies.graph import Graph, Resource
-from policies.rule import each
+from policies.rule import each, stack
 
 ANYWHERE: Final = frozenset({"0.0.0.0/0", "::/0"})
 NEEDED: Final = frozenset({"glue", "kinesis-streams", "kms", "logs", "monitoring", "sts"})
@@ -51,8 +51,7 @@ def subnets(user: Resource) -> list[str]:
     """The subnets in which a connection or an environment of Airflow stands."""
     if user.kind == "Connection":
         return [user["physicalConnectionRequirements"]["subnetId"]]
-    found: list[str] = user["networkConfiguration"]["subnetIds"]
-    return found
+    return list(user["networkConfiguration"]["subnetIds"])
 
 
 def _tables(graph: Graph) -> dict[str, str]:
@@ -107,24 +106,24 @@ def the_internet_is_reached_by_tls_alone(rule: Resource, _graph: Graph) -> Itera
         yield f"leads anywhere on ports {ports}; allow 443 alone"
 
 
-@each("Vpc")
-def default_groups_are_closed(vpc: Resource, graph: Graph) -> Iterator[str]:
+@stack
+def default_groups_are_closed(graph: Graph) -> Iterator[str]:
     """The group that every VPC is born with lets its members talk; what forgets its own gets it."""
-    closed = [
-        g
+    closed = {
+        g["vpcId"]
         for g in graph.of("DefaultSecurityGroup")
-        if g["vpcId"] == vpc["id"] and not g.get("ingress") and not g.get("egress")
-    ]
-    if not closed:
-        yield "its default security group is open; take it over without rules"
+        if not g.get("ingress") and not g.get("egress")
+    }
+    for vpc in sorted(_networks(graph) - closed):
+        yield f"the default security group of {vpc} is open; take it over without rules"
 
 
-@each("Vpc")
-def networks_are_logged(vpc: Resource, graph: Graph) -> Iterator[str]:
+@stack
+def networks_are_logged(graph: Graph) -> Iterator[str]:
     """Who talked to whom cannot be asked afterwards."""
-    logged = [f for f in graph.of("FlowLog") if f.get("vpcId") == vpc["id"]]
-    if not any(f.get("trafficType") == "ALL" for f in logged):
-        yield "no flow log of all its traffic; add one"
+    logged = {f["vpcId"] for f in graph.of("FlowLog") if f.get("trafficType") == "ALL"}
+    for vpc in sorted(_networks(graph) - logged):
+        yield f"no flow log of all traffic in {vpc}; add one"
 
 
 @each("Vpc")
@@ -145,6 +144,10 @@ def endpoints_answer_by_the_services_name(endpoint: Resource, _graph: Graph) -> 
 def called_service(endpoint: Resource) -> str:
     """The service of an endpoint, such as ``kms``."""
     return str(endpoint["serviceName"]).rpartition(".")[2]
+
+
+def _networks(graph: Graph) -> set[str]:
+    return {subnet["vpcId"] for subnet in graph.of("Subnet")}
 
 
 def _is_interface(endpoint: Resource) -> bool:
