@@ -94,6 +94,22 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def smoke(session: nox.Session) -> None:
+    """Accept a stack on its account, or "local" on this machine, with evidence (-- <stack>)."""
+    python = environment(session, "lake")
+    session.run(
+        str(python),
+        "-m",
+        "acceptance",
+        *session.posargs,
+        env=quiet(),
+        external=True,
+        # Seconds in which an interrupted run ends what AWS is at, and writes its evidence.
+        interrupt_timeout=1800,
+    )
+
+
+@nox.session
 def model(session: nox.Session) -> None:
     """Search the interleavings of the ingestion protocol for one that breaks it (-- --help)."""
     python = environment(session, "lake")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pulumi
 
+from acceptance.datasets import with_acceptance
 from estate.access.audiences import Audiences
 from estate.access.roles import Access
 from estate.account import Account
@@ -39,7 +40,9 @@ def build() -> None:
     settings = pulumi.Config()
     config = parse_config(settings.require_object("platform"))
     folder = settings.get("contracts") or os.environ.get("LAKEHOUSE_CONTRACTS")
-    contracts = load_contracts(ROOT / Path(folder or "quality/contracts"))
+    contracts = with_acceptance(
+        load_contracts(ROOT / Path(folder or "quality/contracts")), config.acceptance
+    )
     streams = contracts.select((), "stream")
     release = make_release(contracts, config.jobs.python_requirements)
     account = Account.current(config.prefix)

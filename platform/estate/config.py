@@ -6,7 +6,7 @@ A stack is its YAML file alone: ``Pulumi.<stack>.yaml``, key ``lakehouse:platfor
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import pulumi
 from pydantic import Field, ValidationError, model_validator
@@ -38,6 +38,9 @@ class StackConfig(Settings):
     engine refuses to destroy the stack as a whole."""
     retain: bool = False
     """Whether what holds data outlives the stack even when its protection was lifted."""
+    acceptance: Literal[1, 2] | None = None
+    """Whether the stack has the datasets ``smoke_*`` by which it is accepted, and in which version;
+    the acceptance itself goes from one to the other."""
     keys: KeysConfig = KeysConfig()
     network: NetworkConfig | None = None
     """Without one, jobs run in Glue's own network."""

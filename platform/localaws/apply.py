@@ -90,15 +90,21 @@ def render_outputs(stack: str, contracts: Path) -> dict[str, Any]:
     return monitor.outputs
 
 
-def apply(stack: str, contracts: Path, env: Mapping[str, str]) -> dict[str, Any]:
+def apply(
+    stack: str,
+    contracts: Path,
+    env: Mapping[str, str],
+    changes: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Build the stack on the emulator that ``env`` names (AWS_ENDPOINT_URL); the stack's outputs.
 
-    May be repeated: what is there is brought up to date or left. Nothing is removed. Raises
-    EstateError for a resource that the emulator does not take.
+    May be repeated: what is there is brought up to date or left. Nothing is removed. ``changes``
+    are put over the top level of the stack's ``platform`` configuration. Raises EstateError for a
+    resource that the emulator does not take.
     """
     endpoint = Endpoint.from_env(env)
     monitor = _Monitor(functools.partial(create, endpoint), endpoint.account, endpoint.region)
-    _run(stack, contracts, monitor, None)
+    _run(stack, contracts, monitor, changes)
     return monitor.outputs
 
 

@@ -184,7 +184,7 @@ def test_a_deployer_who_does_not_administer_lake_formation_stops_a_stack_that_us
     answers = settings(DataLakeAdmins=admins)
     found = only(lake.administrators, answers)
     assert (found.level, found.said) == ("fail", f"{said}, who deploys, is none")
-    assert "add deployer" in found.mend
+    assert found.mend.startswith("put deployer into lake_administrators beside them; ")
     assert only(lake.administrators, answers, change(services=("glue",))).level == "warn"
 
 
@@ -194,22 +194,21 @@ EVERYBODY = {
 }
 
 
-def test_tables_that_are_open_to_all_by_default_are_found() -> None:
-    found = only(lake.open_defaults, settings(CreateTableDefaultPermissions=[EVERYBODY]))
-    assert found.level == "warn"
-    assert found.said.startswith("new tables are open to all")
-    assert "clear both boxes" in found.mend
+def test_defaults_that_shut_the_jobs_out_are_found() -> None:
+    found = only(lake.defaults, settings(CreateDatabaseDefaultPermissions=[EVERYBODY]))
+    assert found.level == "fail"
+    assert found.said.startswith("new tables are closed to whom IAM lets in")
+    assert found.mend == "run 'pulumi up' in platform/account, which sets it"
+    found = only(lake.defaults, settings(CreateTableDefaultPermissions=[]))
+    assert found.said.startswith("new databases and tables are closed")
 
 
-def test_defaults_that_are_cleared_are_well() -> None:
-    cleared = settings(CreateTableDefaultPermissions=[], CreateDatabaseDefaultPermissions=[])
-    assert only(lake.open_defaults, cleared).level == "ok"
-
-
-def test_open_defaults_are_well_where_lake_formation_is_not_used() -> None:
-    answers = settings(CreateDatabaseDefaultPermissions=[EVERYBODY])
-    found = only(lake.open_defaults, answers, change(services=("glue",)))
-    assert (found.level, found.mend) == ("ok", "")
+def test_defaults_that_let_iam_decide_are_well() -> None:
+    opened = {
+        "CreateDatabaseDefaultPermissions": [EVERYBODY],
+        "CreateTableDefaultPermissions": [EVERYBODY],
+    }
+    assert only(lake.defaults, settings(**opened)).level == "ok"
 
 
 def database(name: str, location: str) -> dict[str, Answer]:

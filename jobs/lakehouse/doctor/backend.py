@@ -13,7 +13,8 @@ from lakehouse.doctor.account import Account, RefusedError
 from lakehouse.doctor.finding import Check, Finding
 from lakehouse.doctor.need import LOCAL, Need
 
-_INSTALL: Final = "install it from https://www.pulumi.com/docs/install"
+INSTALL: Final = "install it from https://www.pulumi.com/docs/install"
+"""What to do without Pulumi's command line."""
 
 
 def backend_check(url: Callable[[], str | None]) -> Check:
@@ -32,7 +33,7 @@ def backend(account: Account, need: Need, url: str | None) -> Iterator[Finding]:
             "state backend",
             "fail",
             "Pulumi is not installed, or logged in nowhere",
-            f"{_INSTALL}, then 'pulumi login s3://<bucket>'",
+            f"{INSTALL}, then 'pulumi login s3://<bucket>'",
         )
     elif url.startswith("file://"):
         yield Finding(

@@ -14,7 +14,7 @@ CHECKS: Final = (
     Check("glue version", caller.glue_version),
     Check("rights", rights.rights),
     Check("lake formation", lake.administrators),
-    Check("default permissions", lake.open_defaults),
+    Check("default permissions", lake.defaults),
     Check("databases", lake.databases),
     Check("catalog", lake.catalog),
     Check("schema registry", lake.registry, lambda need: need.count("Registry") > 0),

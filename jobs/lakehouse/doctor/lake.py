@@ -13,6 +13,8 @@ from lakehouse.doctor.need import Need
 
 _EVERYBODY: Final = "IAM_ALLOWED_PRINCIPALS"
 """Lake Formation's name for all to whom IAM allows it."""
+ACCOUNT_PROJECT: Final = "run 'pulumi up' in platform/account, which sets it"
+"""The project of what an account has once."""
 
 
 def administrators(account: Account, need: Need) -> Iterator[Finding]:
@@ -28,33 +30,31 @@ def administrators(account: Account, need: Need) -> Iterator[Finding]:
         "lake formation",
         "fail" if need.uses("lakeformation") else "warn",
         f"{have}; {who.name}, who deploys, is none",
-        f"Lake Formation console, Administrative roles and tasks: add {who.name} beside them",
+        f"put {who.name} into lake_administrators beside them; {ACCOUNT_PROJECT}",
     )
 
 
-def open_defaults(account: Account, need: Need) -> Iterator[Finding]:
-    """Whether new databases and tables are open to all whom IAM lets in."""
+def defaults(account: Account, _: Need) -> Iterator[Finding]:
+    """Whether new databases and tables are open to whom IAM lets in, as the jobs need it."""
     settings = account.ask("lakeformation", "get_data_lake_settings")["DataLakeSettings"]
-    opened = [
+    closed = [
         what
         for what, key in (
             ("databases", "CreateDatabaseDefaultPermissions"),
             ("tables", "CreateTableDefaultPermissions"),
         )
-        if any(_is_everybody(grant) for grant in settings.get(key, []))
+        if not any(_is_everybody(grant) for grant in settings.get(key, []))
     ]
-    if not opened:
-        yield Finding("default permissions", "ok", "new databases and tables are open to nobody")
-        return
-    yield Finding(
-        "default permissions",
-        "warn" if need.uses("lakeformation") else "ok",
-        f"new {' and '.join(opened)} are open to all whom IAM lets in ({_EVERYBODY})",
-        "Lake Formation console, Data Catalog settings: clear both boxes "
-        "'Use only IAM access control'"
-        if need.uses("lakeformation")
-        else "",
-    )
+    if closed:
+        yield Finding(
+            "default permissions",
+            "fail",
+            f"new {' and '.join(closed)} are closed to whom IAM lets in: the jobs, which work by "
+            "IAM, would be refused",
+            ACCOUNT_PROJECT,
+        )
+    else:
+        yield Finding("default permissions", "ok", f"new tables are open by IAM ({_EVERYBODY})")
 
 
 def _is_everybody(grant: dict[str, Any]) -> bool:

@@ -14,6 +14,8 @@ log = structlog.get_logger(__name__)
 
 _POLL_SECONDS: Final = 0.25
 _REPORT_SECONDS: Final = 60.0
+_WANTED_SECONDS: Final = 10.0
+"""One small read each time; a deployment waits no longer for the job to notice."""
 _FIRST_DELAY: Final = 0.5
 _LONGEST_DELAY: Final = 60.0
 _END_SECONDS: Final = 90.0
@@ -77,13 +79,15 @@ class Supervisor:
         self._wanted = wanted
         self._clock = clock
         self._report_at = 0.0
+        self._wanted_at = 0.0
 
     def run(self) -> str:
         """Supervise until asked to end, end every query between two loads, and say who asked."""
         why = None
         while why is None:
             self.tend()
-            why = "asked to stop" if self.stop.wait(_POLL_SECONDS) else self._reports()
+            why = "asked to stop" if self.stop.wait(_POLL_SECONDS) else self._asks()
+            self._reports()
         log.info("ending", why=why)
         enders = [
             threading.Thread(target=watched.query.end, args=(_END_SECONDS,))
@@ -123,14 +127,20 @@ class Supervisor:
         )
         self._report(dataset, watched)
 
-    def _reports(self) -> str | None:
-        """Tell the observer once a minute; the reason to end, if there is one by now."""
-        if self._clock() < self._report_at:
+    def _asks(self) -> str | None:
+        """The reason to end, if it is time to ask and there is one by now."""
+        if self._clock() < self._wanted_at:
             return None
+        self._wanted_at = self._clock() + _WANTED_SECONDS
+        return self._wanted()
+
+    def _reports(self) -> None:
+        """Tell the observer once a minute."""
+        if self._clock() < self._report_at:
+            return
         self._report_at = self._clock() + _REPORT_SECONDS
         for dataset, watched in self._watched.items():
             self._report(dataset, watched)
-        return self._wanted()
 
     def _report(self, dataset: str, watched: _Watched) -> None:
         self._observe(dataset, alive=watched.query.alive, failures=watched.unreported)

@@ -90,10 +90,13 @@ def library_zip(package: Path) -> bytes:
 
 
 def _marts(contracts: Contracts) -> dict[str, bytes]:
-    """The SELECT of every mart: beside the contracts, else in the repository."""
-    beside = Path(contracts.origin) / "marts"
-    folder = beside if beside.is_dir() else ROOT / "jobs" / "marts"
-    return {c.dataset: _read(folder / f"{c.dataset}.sql") for c in contracts.select((), "mart")}
+    """The SELECT of every mart: beside its contract, else in the repository."""
+    found = {}
+    for contract in contracts.select((), "mart"):
+        beside = Path(contract.path).with_name("marts")
+        folder = beside if beside.is_dir() else ROOT / "jobs" / "marts"
+        found[contract.dataset] = _read(folder / f"{contract.dataset}.sql")
+    return found
 
 
 def _read(path: Path) -> bytes:

@@ -1,0 +1,1 @@
+"""The acceptance of a stack: what has to work on an account, step by step, with its evidence."""
