@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from demo.expect import Deliveries, Expected
 from demo.rules import KEYS
+from lakehouse import naming
 from lakehouse.aws import Aws
 from lakehouse.errors import EstateError
 from lakehouse.naming import Layer
@@ -117,7 +118,9 @@ def loads_set_aside(aws: Aws) -> list[Mapping[str, Any]]:
 def athena(aws: Aws, query: str) -> pd.DataFrame:
     """The result of a query through Athena; EstateError says why it failed."""
     client = aws.client("athena")
-    run = client.start_query_execution(QueryString=query, WorkGroup=aws.prefix)
+    run = client.start_query_execution(
+        QueryString=query, WorkGroup=naming.workgroup(aws.prefix, "engineer")
+    )
     execution = run["QueryExecutionId"]
     deadline = time.monotonic() + _ATHENA_SECONDS
     while True:

@@ -28,6 +28,7 @@ from estate.outputs import outputs
 from estate.serving.analytics import Analytics
 from estate.serving.catalog import Catalog
 from estate.serving.governance import Governance
+from estate.serving.savedqueries import SavedQueries
 from estate.storage.keys import Keys
 from estate.storage.lake import Lake
 from lakehouse.contracts.odcs import load_contracts
@@ -56,7 +57,7 @@ def build() -> None:
     Streams(config, streams, keys["inbound"])
     Registry(config, streams)
     Catalog(config)
-    governance = Governance(config, tuple(contracts))
+    governance = Governance(config, contracts)
     artifacts = Artifacts(release, lake["artifacts"])
     access = Access(config, account, keys, streams)
     jobs = Jobs(
@@ -73,6 +74,7 @@ def build() -> None:
     WantedRelease(wanted, lake["artifacts"], after=jobs)
     audiences = Audiences(config, account, keys, tuple(contracts.values()), governed=False)
     analytics = Analytics(config, keys)
+    SavedQueries(contracts, analytics.workgroups)
     alerts = Alerts(config, account, keys["operations"])
     Alarms(config, tuple(contracts.values()), alerts.topic, account)
     Failures(config, alerts.topic)

@@ -41,6 +41,11 @@ def job(prefix: str, name: str) -> str:
     return f"{prefix}-{name}"
 
 
+def workgroup(prefix: str, audience: str) -> str:
+    """Name of the Athena workgroup of an audience: ``engineer``, ``analyst`` or ``auditor``."""
+    return f"{prefix}-{audience}"
+
+
 def table(layer: Layer, dataset: str) -> str:
     """Identifier of a table in the Glue catalog, ``<layer>.<dataset>``."""
     return f"{layer}.{dataset}"

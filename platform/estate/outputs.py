@@ -68,7 +68,7 @@ def outputs(
         "audiences": {name: role.arn for name, role in audiences.roles.items()},
         "release": release.name,
         "contracts": f"{artifacts}/{release.contracts}",
-        "workgroup": analytics.workgroup,
+        "workgroups": analytics.workgroups,
         "arrivals": arrivals.queue.url,
         "dead_arrivals": arrivals.dead.url,
         "alerts": alerts.topic,

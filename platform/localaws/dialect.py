@@ -167,6 +167,10 @@ def _rewrite(node: exp.Expression) -> exp.Expression:  # noqa: PLR0911  # one re
         return exp.Count(this=counted)
     if isinstance(node, exp.Unnest) and (entries := _map_entries(node)) is not None:
         return entries
+    if isinstance(node, exp.Decode):
+        # Athena replaces what is no UTF-8, DuckDB fails; its bytes are told as they are instead.
+        plain = exp.Try(this=exp.Anonymous(this="decode", expressions=[node.this]))
+        return exp.Coalesce(this=plain, expressions=[exp.cast(node.this.copy(), "varchar")])
     if isinstance(node, exp.ParseDatetime):
         pattern = exp.Literal.string(strftime_pattern(node.text("format")))
         return exp.Anonymous(this="strptime", expressions=[node.this, pattern])

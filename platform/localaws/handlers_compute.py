@@ -190,3 +190,23 @@ def workgroup(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
             Configuration=settings | {"ResultConfiguration": results},
         )
     return name, {"arn": f"arn:aws:athena:{endpoint.region}:{endpoint.account}:workgroup/{name}"}
+
+
+@handles("aws:athena/namedQuery:NamedQuery")
+def named_query(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
+    """A saved query; it has no key but its id, so one of this name is replaced."""
+    athena = endpoint.client("athena")
+    group = {"WorkGroup": inputs["workgroup"]}
+    for listed in athena.get_paginator("list_named_queries").paginate(**group):
+        for query_id in listed["NamedQueryIds"]:
+            known = athena.get_named_query(NamedQueryId=query_id)["NamedQuery"]
+            if known["Name"] == inputs["name"]:
+                athena.delete_named_query(NamedQueryId=query_id)
+    made = athena.create_named_query(
+        Name=inputs["name"],
+        Description=inputs["description"],
+        Database=inputs["database"],
+        QueryString=inputs["query"],
+        **group,
+    )
+    return made["NamedQueryId"], {}

@@ -104,7 +104,7 @@ def test_boto3_asks_athena_for_gold(estate: LocalEstate) -> None:
     started = athena.start_query_execution(
         QueryString="SELECT count(*) AS days, sum(flights) AS flights FROM gold.route_punctuality "
         "WHERE date_trunc('month', flight_date) = DATE '2013-01-01'",
-        WorkGroup=estate.prefix,
+        WorkGroup=f"{estate.prefix}-analyst",
     )["QueryExecutionId"]
 
     def state() -> str:

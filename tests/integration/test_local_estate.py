@@ -175,5 +175,7 @@ def test_the_program_builds_what_the_jobs_need(local_estate: LocalEstate) -> Non
     assert {f"{prefix}-bronze", f"{prefix}-ledger", f"{prefix}-results"} <= buckets
     jobs = {job["Name"] for job in boto3.client("glue").get_jobs()["Jobs"]}
     assert {f"{prefix}-land", f"{prefix}-promote", f"{prefix}-marts"} <= jobs
-    group = boto3.client("athena").get_work_group(WorkGroup=prefix)["WorkGroup"]
-    assert group["State"] == "ENABLED"
+    for audience in ("engineer", "analyst", "auditor"):
+        name = f"{prefix}-{audience}"
+        group = boto3.client("athena").get_work_group(WorkGroup=name)["WorkGroup"]
+        assert group["State"] == "ENABLED"

@@ -103,10 +103,11 @@ def test_the_types_are_those_of_the_contract_not_of_what_lies_there(client: Clie
 def test_every_check_is_a_row(client: Client) -> None:
     found = client.rows(
         """
-        SELECT v.dataset, v.snapshot_id, c.name, c.type, c."column" AS col, c.outcome, c.value,
-               c.threshold, cardinality(c.samples) AS samples
-        FROM governance.verdicts v CROSS JOIN UNNEST(checks) AS t(c)
-        ORDER BY v.checked_at, c.name
+        SELECT v.dataset, v.snapshot_id, c[1].name AS name, c[1].type AS type,
+               c[1]."column" AS col, c[1].outcome AS outcome, c[1].value AS value,
+               c[1].threshold AS threshold, cardinality(c[1].samples) AS samples
+        FROM governance.verdicts v CROSS JOIN UNNEST(transform(checks, x -> ARRAY[x])) AS t(c)
+        ORDER BY v.checked_at, c[1].name
         """
     )
 
@@ -149,11 +150,11 @@ def test_the_view_has_the_history_of_each_check(client: Client) -> None:
 def test_sample_rows_lead_to_their_deliveries(client: Client) -> None:
     found = client.rows(
         """
-        SELECT s.load, s.source, s.sequence, s.index, s."values"['id'] AS id,
-               s."values"['name'] AS name
-        FROM governance.verdicts CROSS JOIN UNNEST(checks) AS t(c)
-        CROSS JOIN UNNEST(c.samples) AS u(s)
-        ORDER BY s.load
+        SELECT s[1].load AS load, s[1].source AS source, s[1].sequence AS sequence,
+               s[1].index AS index, s[1]."values"['id'] AS id, s[1]."values"['name'] AS name
+        FROM governance.verdicts CROSS JOIN UNNEST(transform(checks, x -> ARRAY[x])) AS t(c)
+        CROSS JOIN UNNEST(transform(c[1].samples, x -> ARRAY[x])) AS u(s)
+        ORDER BY s[1].load
         """
     )
     shard = "shardId-000000000000"
@@ -173,10 +174,10 @@ def test_sample_rows_lead_to_their_deliveries(client: Client) -> None:
 def test_rejects_by_reason_of_each_load(client: Client) -> None:
     found = client.rows(
         """
-        SELECT l.load, l.good, r.code, r.n
-        FROM governance.verdicts CROSS JOIN UNNEST(counts) AS t(l)
-        CROSS JOIN UNNEST(l.rejected) AS r(code, n)
-        ORDER BY l.load, r.code
+        SELECT l[1].load AS load, l[1].good AS good, r.code, r.n
+        FROM governance.verdicts CROSS JOIN UNNEST(transform(counts, x -> ARRAY[x])) AS t(l)
+        CROSS JOIN UNNEST(l[1].rejected) AS r(code, n)
+        ORDER BY l[1].load, r.code
         """
     )
     assert [tuple(row.values()) for row in found] == [
@@ -207,6 +208,5 @@ def test_approvals_join_their_verdicts(client: Client) -> None:
 
 def test_counting_over_nulls_alone_counts_none(client: Client) -> None:
     assert client.rows(
-        "SELECT count_if(c.value > 0) AS n FROM governance.verdicts "
-        "CROSS JOIN UNNEST(checks) AS t(c) WHERE c.value IS NULL"
+        "SELECT count_if(value > 0) AS n FROM governance.checks WHERE value IS NULL"
     ) == [{"n": "0"}]

@@ -162,6 +162,9 @@ def workgroup(i: Inputs) -> Iterator[Call]:
     yield Call("athena", "CreateWorkGroup", about | {"Configuration": settings})
 
 
+CALLS["aws:athena/namedQuery:NamedQuery"] = plain(
+    "athena", "CreateNamedQuery", QueryString="query", WorkGroup="workgroup"
+)
 CALLS["aws:iam/role:Role"] = plain(
     "iam", "CreateRole", RoleName="name", AssumeRolePolicyDocument="assumeRolePolicy"
 )

@@ -129,14 +129,14 @@ MISTAKES: Final[dict[str, list[Plant]]] = {
         inputs("Trail", "lake", enableLogFileValidation=False),
         inputs("Trail", "lake", enableLogging=False),
     ],
-    "workgroups_bind": [at("Workgroup", "analysts", ENFORCED, False)],
+    "workgroups_bind": [at("Workgroup", "analyst", ENFORCED, False)],
     "queries_are_bounded": [
-        at("Workgroup", "analysts", "configuration.bytesScannedCutoffPerQuery", None),
+        at("Workgroup", "analyst", "configuration.bytesScannedCutoffPerQuery", None),
     ],
     "query_results_are_encrypted_by_the_estates_keys": [
-        at("Workgroup", "analysts", RESULTS, None),
-        at("Workgroup", "analysts", f"{RESULTS}.encryptionOption", "SSE_S3"),
-        at("Workgroup", "analysts", f"{RESULTS}.kmsKeyArn", "alias/aws/s3"),
+        at("Workgroup", "analyst", RESULTS, None),
+        at("Workgroup", "analyst", f"{RESULTS}.encryptionOption", "SSE_S3"),
+        at("Workgroup", "analyst", f"{RESULTS}.kmsKeyArn", "alias/aws/s3"),
     ],
     "everything_is_tagged": [
         inputs("aws", "default", defaultTags=None),

@@ -81,7 +81,7 @@ MISTAKES: Final[dict[str, list[Plant]]] = {
     ],
     "query_results_end": [
         without(LIFECYCLE, "results"),
-        inputs("Workgroup", "analysts", configuration={}),
+        inputs("Workgroup", "analyst", configuration={}),
     ],
     "events_reach_encrypted_queues": [
         statement("Key", "key-inbound", "Arrivals"),

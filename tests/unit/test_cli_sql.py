@@ -49,7 +49,9 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def started(stub: Stubber, *states: str, reason: str = "") -> None:
     stub.add_response(
-        "start_query_execution", {"QueryExecutionId": "q"}, {"QueryString": "S", "WorkGroup": "p"}
+        "start_query_execution",
+        {"QueryExecutionId": "q"},
+        {"QueryString": "S", "WorkGroup": "p-engineer"},
     )
     for state in states:
         status = {"State": state} | ({"StateChangeReason": reason} if reason else {})

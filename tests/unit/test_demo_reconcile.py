@@ -153,7 +153,7 @@ def test_a_result_of_athena_has_its_types_and_all_its_pages() -> None:
     client = FakeAthena([{"State": "RUNNING"}, {"State": "SUCCEEDED"}])
     aws: Any = FakeAws(client)
     frame = reconcile.athena(aws, "SELECT 1")
-    assert client.asked == {"QueryString": "SELECT 1", "WorkGroup": "lakehouse-local"}
+    assert client.asked == {"QueryString": "SELECT 1", "WorkGroup": "lakehouse-local-engineer"}
     assert frame["origin"].tolist() == ["EWR", "JFK"]
     assert frame["flights"].isna().tolist() == [False, True]
     assert frame["flights"][0] == 3

@@ -138,7 +138,7 @@ def test_an_input_that_goes_into_no_call_is_found() -> None:
         ("MetricAlarm", "flights-lag", "statistic", "Mean", "'Mean' is none of"),
         ("MetricAlarm", "flights-lag", "comparisonOperator", "Above", "'Above' is none of"),
         ("MetricAlarm", "flights-rejects", "metricQueries.2.returnData", False, "exactly one"),
-        ("Workgroup", "analysts", "name", "analysts of ours", "does not match"),
+        ("Workgroup", "analyst", "name", "analysts of ours", "does not match"),
         ("Environment", "airflow", "environmentClass", "mw1.tiny", "is none of MWAA's"),
         ("Environment", "airflow", "networkConfiguration.subnetIds", ["s"], "min length: 2"),
         ("Environment", "airflow", "webserverAccessMode", "OPEN", "'OPEN' is none of"),

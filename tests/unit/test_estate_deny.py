@@ -20,9 +20,8 @@ PEOPLE: Final = "engineer|analyst|auditor"
 ALL: Final = "*"
 SPOKEN: Final[Context] = {"aws:SecureTransport": "false"}
 ONCE: Final[Context] = {"s3:if-none-match": "*"}
-OF_BRONZE: Final[Context] = {
-    "kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::acme-lakehouse-prod-bronze"
-}
+CONTEXT: Final = "kms:EncryptionContext:aws:s3:arn"
+OF_BRONZE: Final[Context] = {CONTEXT: "arn:aws:s3:::acme-lakehouse-prod-bronze"}
 PERSONAL: Final = "silver/guests/data/1.parquet"
 """An object of a dataset that has a column which is masked."""
 SSE: Final = "s3:x-amz-server-side-encryption"
@@ -73,6 +72,18 @@ NOT_GRANTED: Final = [
     Row("maintain", "glue:CreateTable", "table/gold/carrier_on_time"),
     Row(JOBS, "glue:DeleteTable", "table/silver/flights"),
     Row(JOBS, "glue:DeleteDatabase", "database/silver"),
+    # People query where they belong, and write nothing but results.
+    Row("analyst|auditor", "athena:StartQueryExecution", "workgroup/{prefix}-engineer"),
+    Row("engineer|auditor", "athena:StartQueryExecution", "workgroup/{prefix}-analyst"),
+    Row("analyst|auditor", "athena:GetQueryResults", "workgroup/{prefix}-engineer"),
+    Row(PEOPLE, "athena:StartQueryExecution", "workgroup/primary"),
+    Row("engineer|auditor", "s3:PutObject", "results/analyst/1.csv"),
+    Row("analyst", "s3:ListBucket", "results", {"s3:prefix": "engineer/"}),
+    Row(PEOPLE, "s3:ListBucket", "results"),
+    Row(PEOPLE, "s3:PutObject", "landing/flights/1.json"),
+    # Results are under the key of gold, which opens them for results alone.
+    Row("auditor", "kms:Decrypt", "key/key-gold", {CONTEXT: "arn:aws:s3:::acme-gold"}),
+    Row("auditor", "kms:Decrypt", "key/key-gold"),
     # A group of streams knows no other's.
     Row("ingest-radar", "kinesis:GetRecords", "stream/{prefix}-flights"),
     Row("ingest-radar", "kinesis:GetShardIterator", "stream/{prefix}-flights"),
@@ -126,7 +137,6 @@ NOT_GRANTED: Final = [
     Row("analyst", "s3:GetObject", "results/engineer/1.csv"),
     Row("auditor", "s3:GetObject", "results/analyst/1.csv"),
     Row("engineer", "s3:GetObject", "results/analyst/1.csv"),
-    Row("analyst", "athena:StartQueryExecution", "workgroup/{prefix}-engineer"),
     Row(PEOPLE, "s3:GetObject", "landing/weather/1.json"),
     Row(PEOPLE, "kinesis:GetRecords", "stream/{prefix}-flights"),
     Row(PEOPLE, "s3:PutObject", "silver/flights/data/1.parquet"),

@@ -69,6 +69,11 @@ def test_a_new_contract_adds_what_is_its_own_and_nothing_else(tmp_path: Path) ->
             f"cloudwatch/metricAlarm:MetricAlarm radar-{kind}"
             for kind in ("absent", "freshness", "held", "lag", "rejects", "throttled")
         ),
+        "glue/catalogTable:CatalogTable quarantine_radar",
+        *(
+            f"athena/namedQuery:NamedQuery engineer-{query}-radar"
+            for query in ("lag", "rejects-of-today", "snapshots")
+        ),
         "s3/bucketObjectv2:BucketObjectv2 contracts/<hash>/radar.yaml",
         "s3/bucketObjectv2:BucketObjectv2 airflow/dags/contracts/radar.yaml",
     }

@@ -186,6 +186,10 @@ def sql(
         typer.Option("--format", help="How to print the rows; json: one object a line."),
     ] = "table",
     limit: Annotated[int, typer.Option(min=1, help="Most rows to print.")] = 100,
+    workgroup: Annotated[
+        str | None,
+        typer.Option(help="Where to ask, by its whole name; by default the engineers'."),
+    ] = None,
 ) -> None:
     """Ask Athena; tables are [b]bronze.x[/b], [b]silver.x[/b], [b]gold.x[/b]."""
     from lakehouse.cli import show
@@ -196,7 +200,7 @@ def sql(
         raise InputError("expected a SELECT, got nothing")
     aws = context.obj.aws()
     with err.status("asking Athena"):
-        answer = query(aws, text, limit)
+        answer = query(aws, text, limit, workgroup)
     show.answer(out, answer, output)
 
 

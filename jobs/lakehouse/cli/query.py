@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from tenacity import Retrying, retry_if_result, stop_never, wait_exponential
 
+from lakehouse import naming
 from lakehouse.aws import Aws
 from lakehouse.errors import EstateError, InputError
 
@@ -23,15 +24,17 @@ class Answer(NamedTuple):
     """Whether there are rows past the limit."""
 
 
-def query(aws: Aws, sql: str, limit: int) -> Answer:
-    """Run one statement in the deployment's workgroup and fetch up to ``limit`` rows.
+def query(aws: Aws, sql: str, limit: int, workgroup: str | None = None) -> Answer:
+    """Run one statement and fetch up to ``limit`` rows; in the engineers' workgroup by default.
 
     A query that is interrupted is stopped. Raises InputError with Athena's own words when the
     statement is refused or fails.
     """
     athena = aws.client("athena")
     try:
-        started = athena.start_query_execution(QueryString=sql, WorkGroup=aws.prefix)
+        started = athena.start_query_execution(
+            QueryString=sql, WorkGroup=workgroup or naming.workgroup(aws.prefix, "engineer")
+        )
     except athena.exceptions.InvalidRequestException as error:
         raise InputError(
             f"Athena refuses the query: {error.response['Error']['Message']}"

@@ -75,7 +75,7 @@ def auditor(account: Account, keys: KeyArns, *, governed: bool, trail: bool) -> 
 def _queries(account: Account, keys: KeyArns, audience: Audience) -> list[Statement]:
     """Queries in the audience's workgroup, and their results."""
     results = account.bucket("results")
-    group = account.arn("athena", f"workgroup/{naming.job(account.prefix, audience)}")
+    group = account.arn("athena", f"workgroup/{naming.workgroup(account.prefix, audience)}")
     return [
         allow(
             "Queries",

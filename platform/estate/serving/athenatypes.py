@@ -1,11 +1,9 @@
-"""How Athena and Hive spell the structures that jobs write, and a view in the catalog."""
+"""How Athena and Hive spell the structures that jobs write."""
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from msgspec import inspect
@@ -48,14 +46,3 @@ def _fields(described: inspect.Type) -> Sequence[inspect.Field]:
     if not isinstance(described, inspect.StructType):
         raise TypeError(f"{described} is no structure")
     return described.fields
-
-
-def presto_view(database: str, select: str, columns: Mapping[str, str]) -> str:
-    """A view of a database as Athena keeps it in the catalog; ``columns`` by Athena's types."""
-    definition: dict[str, Any] = {
-        "originalSql": select,
-        "catalog": "awsdatacatalog",
-        "schema": database,
-        "columns": [{"name": name, "type": kind} for name, kind in columns.items()],
-    }
-    return f"/* Presto View: {base64.b64encode(json.dumps(definition).encode()).decode()} */"

@@ -1,4 +1,4 @@
-"""The history of the gates in Athena: tables over the verdicts and approvals, a view of checks.
+"""What the gates found and what was rejected, in Athena: tables over verdicts, and views.
 
 Verdicts and approvals are JSON objects that jobs write once. The tables only say how to read them:
 their columns are the fields of the structures that are written, and partition projection finds a
@@ -7,15 +7,17 @@ dataset's objects, so nothing has to be registered when one is added.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import pulumi
 import pulumi_aws as aws
 
-from estate.serving.athenatypes import columns, presto_view
+from estate.serving.athenatypes import columns
+from estate.serving.quarantine import quarantine
+from estate.serving.views import View, make_view
 from lakehouse import naming
+from lakehouse.contracts.model import Contract, Contracts
 from lakehouse.promotion.progress import Approval
 from lakehouse.promotion.verdict import Verdict
 
@@ -29,38 +31,45 @@ _RECORDS: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
     "approvals": (Approval, "approvals/${dataset}", "one row a candidate that was approved"),
 }
 """By table: what an object holds, where a dataset's objects lie, and what a row is."""
-_CHECKS: Final = {
-    "dataset": "varchar",
-    "layer": "varchar",
-    "checked_at": "timestamp(3)",
-    "snapshot_id": "bigint",
-    "run_id": "varchar",
-    "contract_version": "varchar",
-    "code": "varchar",
-    "passed": "boolean",
-    "name": "varchar",
-    "type": "varchar",
-    "column": "varchar",
-    "outcome": "varchar",
-    "value": "double",
-    "threshold": "varchar",
-    "samples": "bigint",
-}
-"""Columns of the view, by Athena's types; ``samples`` counts them."""
-_CHECKS_SELECT: Final = f"""
+CHECKS: Final = View(
+    "checks",
+    "one row a check of every verdict: the history of each check",
+    # Athena takes an array of rows apart into their fields; in a list each, they stay whole.
+    f"""
 SELECT v.dataset, v.layer, CAST(from_iso8601_timestamp(v.checked_at) AS timestamp) AS checked_at,
        v.snapshot_id, v.run_id, v.contract_version, v.code, v.passed,
-       c.name, c.type, c."column", c.outcome, c.value, c.threshold,
-       cardinality(c.samples) AS samples
-FROM {DATABASE}.verdicts v CROSS JOIN UNNEST(v.checks) AS t (c)
-""".strip()  # noqa: S608  # a constant
-_HIVE: Final = {"varchar": "string", "timestamp(3)": "timestamp"}
+       c[1].name AS name, c[1].type AS type, c[1]."column" AS "column", c[1].outcome AS outcome,
+       c[1].value AS value, c[1].threshold AS threshold, cardinality(c[1].samples) AS samples
+FROM {DATABASE}.verdicts v CROSS JOIN UNNEST(transform(v.checks, x -> ARRAY[x])) AS t (c)
+""".strip(),  # noqa: S608  # a constant
+    {
+        "dataset": "varchar",
+        "layer": "varchar",
+        "checked_at": "timestamp(3)",
+        "snapshot_id": "bigint",
+        "run_id": "varchar",
+        "contract_version": "varchar",
+        "code": "varchar",
+        "passed": "boolean",
+        "name": "varchar",
+        "type": "varchar",
+        "column": "varchar",
+        "outcome": "varchar",
+        "value": "double",
+        "threshold": "varchar",
+        "samples": "bigint",
+    },
+)
+"""``samples`` counts them."""
 
 
 class Governance(pulumi.ComponentResource):
-    """The database ``governance``: tables ``verdicts`` and ``approvals``, view ``checks``."""
+    """The database ``governance``: tables ``verdicts`` and ``approvals``, view ``checks``.
 
-    def __init__(self, config: StackConfig, datasets: Sequence[str]) -> None:
+    And a view ``quarantine_<dataset>`` for every dataset that lands.
+    """
+
+    def __init__(self, config: StackConfig, contracts: Contracts) -> None:
         super().__init__("lakehouse:estate:Governance", "governance")
         bucket = naming.bucket(config.prefix, "verdicts")
         database = aws.glue.CatalogDatabase(
@@ -82,7 +91,7 @@ class Governance(pulumi.ComponentResource):
                     "classification": "json",
                     "projection.enabled": "true",
                     f"projection.{_PARTITION}.type": "enum",
-                    f"projection.{_PARTITION}.values": ",".join(sorted(datasets)),
+                    f"projection.{_PARTITION}.values": ",".join(sorted(contracts)),
                     "storage.location.template": f"s3://{bucket}/{folder}/",
                 },
                 partition_keys=[{"name": _PARTITION, "type": "string"}],
@@ -101,22 +110,12 @@ class Governance(pulumi.ComponentResource):
                 },
                 opts=below,
             )
-        aws.glue.CatalogTable(
-            "checks",
-            name="checks",
-            database_name=database.name,
-            description="one row a check of every verdict: the history of each check",
-            table_type="VIRTUAL_VIEW",
-            parameters={"presto_view": "true", "comment": "Presto View"},
-            storage_descriptor={
-                "columns": [
-                    {"name": column, "type": _HIVE.get(kind, kind)}
-                    for column, kind in _CHECKS.items()
-                ],
-            },
-            view_original_text=presto_view(DATABASE, _CHECKS_SELECT, _CHECKS),
-            view_expanded_text="/* Presto View */",
-            opts=below,
-        )
-        self.tables = [f"{DATABASE}.{name}" for name in (*_RECORDS, "checks")]
+        views = [CHECKS, *(quarantine(name) for name, c in contracts.items() if _landed(c))]
+        for view in views:
+            make_view(database, DATABASE, view)
+        self.tables = [f"{DATABASE}.{name}" for name in (*_RECORDS, *(v.name for v in views))]
         self.register_outputs({})
+
+
+def _landed(contract: Contract) -> bool:
+    return "bronze" in contract.layers
