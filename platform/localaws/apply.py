@@ -141,6 +141,7 @@ class _Monitor:
         self.outputs: dict[str, Any] = {}
         self._make = make
         self._answers = answers(account, region)
+        self._retained: set[str] = set()
         self._lock = threading.Lock()
 
     def GetDeploymentInfo(self, _request: object) -> Any:  # noqa: N802 - the engine's name
@@ -159,6 +160,11 @@ class _Monitor:
         parents = request.parent.split("::")[2] if request.parent else ""
         kind = f"{parents}${request.type}" if parents else request.type
         urn = f"urn:pulumi:{settings.get_stack()}::{settings.get_project()}::{kind}::{request.name}"
+        with self._lock:
+            # As the engine has it: who does not decide is retained as its parent is.
+            told = request.HasField("retainOnDelete")
+            if request.retainOnDelete if told else request.parent in self._retained:
+                self._retained.add(urn)
         if not request.custom:
             return resource_pb2.RegisterResourceResponse(urn=urn)
         recorded = Recorded(
@@ -167,7 +173,7 @@ class _Monitor:
             inputs=rpc.deserialize_properties(request.object),
             parent=request.parent.rpartition("::")[2],
             protect=request.protect,
-            retain=request.retainOnDelete,
+            retain=urn in self._retained,
         )
         with self._lock:
             self.recorded.append(recorded)

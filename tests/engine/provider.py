@@ -8,10 +8,11 @@ and notes every change in the order in which it was asked for it. The engine fin
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -21,7 +22,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from localaws.apply import answers
 from localaws.handlers import reference
 
-VERSION: Final = "7.51.0"
+VERSION: Final = version("pulumi-aws")
 REPLACING: Final = {
     "bucket": {"bucket"},
     "bucketObjectv2": {"bucket", "key"},
@@ -64,8 +65,14 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         self.calls: list[Call] = []
         self.failing: set[str] = set()
         """Names of resources whose creation AWS refuses."""
+        self.watch: Callable[[Call], None] = lambda _call: None
+        """Told of every change once it is done, before the engine is."""
         self._answers = answers(account, region)
         self._lock = threading.Lock()
+
+    def inputs(self) -> dict[tuple[str, str], Mapping[str, Any]]:
+        """What is in the account, by type and name."""
+        return {_named(urn): held.inputs for urn, held in self.held.items()}
 
     def Handshake(self, _request: Any, _context: Any) -> Any:
         return provider_pb2.ProviderHandshakeResponse()
@@ -75,6 +82,9 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
 
     def GetPluginInfo(self, _request: Any, _context: Any) -> Any:
         return plugin_pb2.PluginInfo(version=VERSION)
+
+    def Cancel(self, _request: Any, _context: Any) -> Any:
+        return empty_pb2.Empty()
 
     def CheckConfig(self, request: Any, _context: Any) -> Any:
         return provider_pb2.CheckResponse(inputs=request.news)
@@ -111,11 +121,9 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             if request.urn in self.held and _short(kind) not in OVERWRITTEN:
                 _refuse(context, f"{kind} {name!r}: AlreadyExists")
             made, outputs = reference(kind, name, inputs)
-            self.held[request.urn] = Held(made, inputs, {**inputs, **outputs})
-            self.calls.append(Call("create", kind, name))
-            return provider_pb2.CreateResponse(
-                id=made, properties=_struct(self.held[request.urn].outputs)
-            )
+            held = self.held[request.urn] = Held(made, inputs, {**inputs, **outputs})
+        self._done("create", kind, name)
+        return provider_pb2.CreateResponse(id=made, properties=_struct(held.outputs))
 
     def Read(self, request: Any, _context: Any) -> Any:
         held = self.held.get(request.urn)
@@ -135,17 +143,23 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             if request.urn not in self.held:
                 _refuse(context, f"{kind} {name!r}: NotFound")
             _, outputs = reference(kind, name, inputs)
-            self.held[request.urn] = Held(request.id, inputs, {**inputs, **outputs})
-            self.calls.append(Call("update", kind, name))
-            return provider_pb2.UpdateResponse(properties=_struct(self.held[request.urn].outputs))
+            held = self.held[request.urn] = Held(request.id, inputs, {**inputs, **outputs})
+        self._done("update", kind, name)
+        return provider_pb2.UpdateResponse(properties=_struct(held.outputs))
 
     def Delete(self, request: Any, context: Any) -> Any:
         kind, name = _named(request.urn)
         with self._lock:
             if self.held.pop(request.urn, None) is None:
                 _refuse(context, f"{kind} {name!r}: NotFound")
-            self.calls.append(Call("delete", kind, name))
+        self._done("delete", kind, name)
         return empty_pb2.Empty()
+
+    def _done(self, verb: str, kind: str, name: str) -> None:
+        call = Call(verb, kind, name)
+        with self._lock:
+            self.calls.append(call)
+        self.watch(call)
 
 
 @contextmanager
