@@ -208,13 +208,25 @@ def test_a_deployment_that_fails_is_one_line_with_its_log(
         estate.unchanged()
 
 
-def test_an_interrupted_deployment_is_waited_for(repository: Path) -> None:
-    script = repository / "bin" / "pulumi"
-    script.write_text(f"#!/bin/sh\nkill -INT $PPID\nsleep 0.6\necho ended > {repository}/calls\n")
-    estate = PulumiEstate("dev", repository / "logs")
+def test_an_interrupted_deployment_is_waited_for(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[str] = []
+
+    class Interrupted:
+        def __init__(self, *_: Any, **__: Any) -> None:
+            """Started like any other."""
+
+        def wait(self) -> int:
+            waited.append("waited")
+            if len(waited) == 1:
+                raise KeyboardInterrupt
+            return 1
+
+    monkeypatch.setattr("acceptance.estates.subprocess.Popen", Interrupted)
     with pytest.raises(KeyboardInterrupt):
-        estate.up(1)
-    assert (repository / "calls").read_text() == "ended\n"
+        PulumiEstate("dev", repository / "logs").up(1)
+    assert waited == ["waited", "waited"]
 
 
 # The command.
