@@ -15,7 +15,7 @@ import pytest
 from support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
