@@ -20,6 +20,20 @@ USUAL: Final[Context] = {"aws:SecureTransport": "true", "aws:PrincipalAccount": 
 CREATES: Final = frozenset(("s3:PutObject",))
 """Actions by which an object comes to be, for which S3 says so."""
 
+KEY_USE: Final[Mapping[str, Sequence[str]]] = {
+    "s3:GetObject": ["Decrypt"],
+    "s3:GetObjectVersion": ["Decrypt"],
+    # A part is encrypted under the upload's key, which has to be decrypted first.
+    "s3:PutObject": ["GenerateDataKey", "Decrypt"],
+    "kinesis:GetRecords": ["Decrypt"],
+    "kinesis:PutRecord": ["GenerateDataKey"],
+    "kinesis:PutRecords": ["GenerateDataKey"],
+    "sqs:ReceiveMessage": ["Decrypt"],
+    "sqs:SendMessage": ["GenerateDataKey", "Decrypt"],
+    "sns:Publish": ["GenerateDataKey", "Decrypt"],
+}
+"""What an action on something encrypted needs of its key."""
+
 
 class Permissions:
     """A stack's policies, to be asked."""
@@ -66,26 +80,51 @@ class Permissions:
             return f"arn:aws:s3:::{self.prefix}-{named}"
         return f"arn:aws:{service}:{'' if service == 'iam' else REGION}:{ACCOUNT}:{named}"
 
+    @functools.cached_property
     def keys(self) -> Mapping[str, str]:
-        """The ARN of the key of each bucket, by the bucket's name without prefix."""
+        """The ARN of the key of each bucket, stream, queue and topic, by its own ARN."""
         found = {}
         for setting in self._of("BucketServerSideEncryptionConfiguration"):
             (rule,) = setting.inputs["rules"]
             by_default = rule["applyServerSideEncryptionByDefault"]
-            found[self.short(setting.inputs["bucket"])] = by_default["kmsMasterKeyId"]
+            found[f"arn:aws:s3:::{setting.inputs['bucket']}"] = by_default["kmsMasterKeyId"]
+        for stream in self._of("Stream"):
+            arn = self.arn("kinesis", f"stream/{stream.inputs['name']}")
+            found[arn] = stream.inputs["kmsKeyId"]
+        for kind, service in (("Queue", "sqs"), ("Topic", "sns")):
+            for resource in self._of(kind):
+                key = resource.inputs["kmsMasterKeyId"]
+                found[self.arn(service, resource.inputs["name"])] = key
         return found
+
+    def of_keys(self, action: str, arn: str) -> list[tuple[str, str, Context]]:
+        """What AWS asks a key for when a caller does something to what lies under it.
+
+        Source: the permissions that S3, Kinesis, SQS and SNS need for encrypted resources.
+        """
+        owner = owner_of(arn)
+        if action not in KEY_USE or owner not in self.keys:
+            return []
+        context: Context = {"kms:ViaService": f"{action.partition(':')[0]}.{REGION}.amazonaws.com"}
+        if owner != arn:
+            # Every bucket has a bucket key, so S3 names the bucket and not the object.
+            context = {**context, "kms:EncryptionContext:aws:s3:arn": owner}
+        return [(f"kms:{use}", self.keys[owner], context) for use in KEY_USE[action]]
 
     def decide(self, role: str, action: str, arn: str, context: Context | None = None) -> Decision:
         """Whether a role, or a service by its name, may do something to a resource."""
         principal = role if "." in role else f"arn:aws:iam::{ACCOUNT}:role/{self.prefix}-{role}"
         creating: Context = {"s3:ObjectCreationOperation": "true"} if action in CREATES else {}
         request = Request(principal, action, arn, {**USUAL, **creating, **(context or {})})
-        # An object is under its bucket's policy.
-        owner = arn.partition("/")[0] if arn.startswith("arn:aws:s3:") else arn
-        theirs = self.theirs.get(owner, [])
+        theirs = self.theirs.get(owner_of(arn), [])
         # A key's policy has to let the account's IAM decide.
         limits = [theirs] if action.startswith("kms:") else []
         return decide(request, self.roles.get(role, []), theirs, limits)
+
+
+def owner_of(arn: str) -> str:
+    """What has the policy and the key: of an object its bucket, else the resource itself."""
+    return arn.partition("/")[0] if arn.startswith("arn:aws:s3:") else arn
 
 
 @functools.cache

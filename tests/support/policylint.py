@@ -262,12 +262,14 @@ def no_statement_says_what_another_says(policy: Policy) -> Iterator[str]:
             for value, times in Counter(listed(one.get(element, []))).items():
                 if times > 1:
                     yield f"{one.get('Sid')}: {value} stands {times} times"
-        for other_number, other in enumerate(policy.statements):
-            if number == other_number or not _covers(other, one):
-                continue
-            # Of two that say the same, the latter is one too many.
-            if number > other_number or not _covers(one, other):
-                yield f"{one.get('Sid')} says nothing that {other.get('Sid')} does not say"
+        for name in listed(one.get("Action", [])):
+            part = one | {"Action": name}
+            for other_number, other in enumerate(policy.statements):
+                if number == other_number or not _covers(other, part):
+                    continue
+                # Of two that say the same, the latter is one too many.
+                if number > other_number or not _says_as_much(other, part):
+                    yield f"{one.get('Sid')}: {name} is granted by {other.get('Sid')} already"
 
 
 @rule
@@ -385,6 +387,13 @@ def _covers(wide: Mapping[str, Any], narrow: Mapping[str, Any]) -> bool:
         and wide.get("Condition", narrow.get("Condition")) == narrow.get("Condition")
         and _within(narrow, wide, "Action", like)
         and _within(narrow, wide, "Resource", arn_like)
+    )
+
+
+def _says_as_much(statement: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
+    """Whether a part of a statement says as much as another statement does of its action."""
+    return part["Action"] in listed(statement.get("Action", [])) and _covers(
+        part, {**statement, "Action": part["Action"]}
     )
 
 

@@ -25,12 +25,7 @@ def airflow(account: Account, keys: KeyArns, jobs: Sequence[str]) -> list[Statem
         *objects(account, "verdicts"),
         allow(
             "Arrivals",
-            [
-                "sqs:DeleteMessage",
-                "sqs:GetQueueAttributes",
-                "sqs:GetQueueUrl",
-                "sqs:ReceiveMessage",
-            ],
+            ["sqs:DeleteMessage", "sqs:ReceiveMessage"],
             [account.arn("sqs", f"{account.prefix}-arrivals")],
         ),
         allow("Alerts", ["sns:Publish"], [account.arn("sns", f"{account.prefix}-alerts")]),
@@ -97,10 +92,11 @@ def mwaa(account: Account, keys: KeyArns) -> list[Statement]:
             ],
             [f"arn:{account.partition}:sqs:{account.region}:*:airflow-celery-*"],
         ),
-        # It is encrypted, as the environment's objects are, with the environment's key.
+        # It is encrypted, as the environment's objects are, with the environment's key, which the
+        # DAGs may decrypt with already.
         allow(
             "AirflowKey",
-            ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*"],
+            ["kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*"],
             [keys["operations"]],
             {
                 "StringEquals": {

@@ -59,7 +59,8 @@ def objects(
     """Rights on a bucket's objects below key patterns such as ``flights/*``; none: all of them."""
     bucket = account.bucket(purpose)
     name = purpose.title()
-    get = ["s3:GetObject", *(["s3:GetObjectVersion"] if versions else [])]
+    # What is read by its version needs no other right.
+    get = ["s3:GetObjectVersion" if versions else "s3:GetObject"]
     put = ["s3:PutObject", "s3:AbortMultipartUpload"] if write else []
     end = ["s3:DeleteObject"] if delete else []
     listing = ["s3:ListBucket", *(["s3:ListBucketVersions"] if versions else [])]
@@ -77,7 +78,7 @@ def tables(account: Account, layer: Layer, *datasets: str, write: bool = False) 
     change = ["glue:CreateTable", "glue:UpdateTable"] if write else []
     return allow(
         f"{layer.title()}Tables",
-        ["glue:GetDatabase", "glue:GetTable", "glue:GetTables", *change],
+        ["glue:GetTable", *change],
         account.tables(layer, *datasets),
     )
 
@@ -97,11 +98,11 @@ def use_keys(
 
 def job_basics(account: Account, job: str, *, environment: bool) -> list[Statement]:
     """What every Glue job needs: its code, its log, its metrics, its Python environment."""
-    own = f"{account.bucket('artifacts')}/environments/{job}/*"
-    environments = [allow("Environment", ["s3:GetObject", "s3:PutObject"], [own])]
+    own = f"environments/{job}/*"
+    put = allow("Environment", ["s3:PutObject"], [f"{account.bucket('artifacts')}/{own}"])
     return [
-        *objects(account, "artifacts", "code/*", "contracts/*", f"environments/{job}/*"),
-        *(environments if environment else []),
+        *objects(account, "artifacts", "code/*", "contracts/*", *([own] if environment else [])),
+        *([put] if environment else []),
         allow(
             "Logs",
             [
