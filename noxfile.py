@@ -119,10 +119,11 @@ def model(session: nox.Session) -> None:
 
 @nox.session
 def golden(session: nox.Session) -> None:
-    """Write anew what every stack declares, tests/golden/estate, after a change of the estate."""
+    """Write anew what follows from the estate: its renderings, the bill and the picture."""
     python = environment(session, "lake")
     env = quiet() | {"PYTHONPATH": "jobs:platform"}
-    session.run(str(python), "-m", "localaws.golden", env=env, external=True)
+    for module in ("localaws.golden", "review"):
+        session.run(str(python), "-m", module, env=env, external=True)
 
 
 @nox.session

@@ -41,6 +41,8 @@ from localaws.handlers import Endpoint, create, reference
 ROOT: Final = Path(__file__).resolve().parents[2]
 PROGRAM: Final = ROOT / "platform" / "__main__.py"
 PROJECT: Final = "lakehouse"
+COMPONENTS: Final = "lakehouse:estate"
+"""Start of the types of the estate's own parts."""
 
 Make = Callable[[str, str, Mapping[str, Any]], tuple[str, Mapping[str, Any]]]
 """Makes a resource of a type, name and inputs; its id, and its outputs beside the inputs."""
@@ -56,6 +58,10 @@ class Recorded:
     parent: str
     protect: bool
     retain: bool
+    component: str = ""
+    """The part of the estate that it belongs to, such as ``Lake``."""
+    uses: frozenset[tuple[str, str]] = frozenset()
+    """Type and name of what its inputs are made from, and of what it waits for."""
 
 
 def render(
@@ -174,6 +180,8 @@ class _Monitor:
             parent=request.parent.rpartition("::")[2],
             protect=request.protect,
             retain=urn in self._retained,
+            component=parents.partition(f"{COMPONENTS}:")[2].partition("$")[0],
+            uses=frozenset(_known(used) for used in request.dependencies),
         )
         with self._lock:
             self.recorded.append(recorded)
@@ -189,6 +197,12 @@ class _Monitor:
 
     def SignalAndWaitForShutdown(self, _request: object) -> Any:  # noqa: N802 - the engine's name
         return empty_pb2.Empty()
+
+
+def _known(urn: str) -> tuple[str, str]:
+    """The type and name of a resource."""
+    *_, types, name = urn.split("::")
+    return types.rpartition("$")[2], name
 
 
 def _struct(values: Mapping[str, Any]) -> struct_pb2.Struct:
