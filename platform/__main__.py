@@ -7,6 +7,7 @@ import pulumi
 
 from acceptance.datasets import with_acceptance
 from estate.access.audiences import Audiences
+from estate.access.producers import Producers
 from estate.access.roles import Access
 from estate.account import Account
 from estate.compute.artifacts import Artifacts, WantedRelease
@@ -72,6 +73,7 @@ def build() -> None:
     Supervisor(config, ingests, account, keys["operations"], after=jobs)
     wanted = PAUSED if config.jobs.ingest.paused else release.name
     WantedRelease(wanted, lake["artifacts"], after=jobs)
+    producers = Producers(config, account, keys, contracts)
     audiences = Audiences(config, account, keys, tuple(contracts.values()), governed=False)
     analytics = Analytics(config, keys)
     SavedQueries(contracts, analytics.workgroups)
@@ -105,6 +107,7 @@ def build() -> None:
         lake=lake,
         access=access,
         audiences=audiences,
+        producers=producers,
         governance=governance,
         arrivals=arrivals,
         analytics=analytics,

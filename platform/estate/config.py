@@ -12,6 +12,7 @@ import pulumi
 from pydantic import Field, ValidationError, model_validator
 
 from estate.access.audiences import AudiencesConfig
+from estate.access.producers import ProducersConfig
 from estate.compute.jobs import JobsConfig
 from estate.ingress.streams import StreamsConfig
 from estate.network.vpc import NetworkConfig
@@ -48,6 +49,7 @@ class StackConfig(Settings):
     streams: StreamsConfig = StreamsConfig()
     jobs: JobsConfig = JobsConfig()
     audiences: AudiencesConfig = AudiencesConfig()
+    producers: ProducersConfig = Field(default_factory=dict)
     analytics: AnalyticsConfig = AnalyticsConfig()
     airflow: AirflowConfig | None = None
     """Without one, the batch steps are started by hand or by another scheduler."""

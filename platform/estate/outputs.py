@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from estate.access.audiences import Audiences
+from estate.access.producers import Producers
 from estate.access.roles import Access
 from estate.account import Account
 from estate.compute.joblogs import log_folder
@@ -38,6 +39,7 @@ def outputs(
     lake: Lake,
     access: Access,
     audiences: Audiences,
+    producers: Producers,
     governance: Governance,
     arrivals: Arrivals,
     analytics: Analytics,
@@ -66,6 +68,7 @@ def outputs(
         "job_roles": {job: role.arn for job, role in access.jobs.items()},
         "airflow_role": access.airflow.arn,
         "audiences": {name: role.arn for name, role in audiences.roles.items()},
+        "producers": {name: role.arn for name, role in producers.roles.items()},
         "release": release.name,
         "contracts": f"{artifacts}/{release.contracts}",
         "workgroups": analytics.workgroups,

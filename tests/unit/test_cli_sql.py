@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from rich.console import Console
 
@@ -85,6 +86,18 @@ def test_all_pages_are_read_and_the_header_is_no_row(athena: tuple[Any, Stubber]
     # What looks like a header on a later page is data.
     assert found.rows == [["a", "1"], ["name", "n"], ["b", None]]
     assert not found.more
+
+
+def test_another_workgroup_is_asked_where_it_is_named(athena: tuple[Any, Stubber]) -> None:
+    aws, stub = athena
+    stub.add_response(
+        "start_query_execution",
+        {"QueryExecutionId": "q"},
+        {"QueryString": "S", "WorkGroup": "p-auditor"},
+    )
+    stub.add_client_error("get_query_execution", "ThrottlingException")
+    with pytest.raises(ClientError):
+        query(aws, "S", 10, "p-auditor")
 
 
 def test_reading_ends_at_the_limit(athena: tuple[Any, Stubber]) -> None:

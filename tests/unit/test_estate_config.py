@@ -67,6 +67,14 @@ def test_a_prefix_is_enough() -> None:
             "airflow.maintenance: String should match pattern",
         ),
         ({"alerts": {"emails": ["nobody"]}}, "alerts.emails.0: String should match pattern"),
+        (
+            {"analytics": {"scan_limit_gb": {"analyst": 0}}},
+            "analytics.scan_limit_gb.analyst: Input should be greater",
+        ),
+        (
+            {"audiences": {"analysts": []}},
+            "unknown key 'audiences.analysts'; did you mean 'analyst'?",
+        ),
         ({"audit": {"days": 7}}, "audit.days: Input should be greater than or equal to 30"),
         ({"cost": {}}, "no 'cost.monthly_usd'; add it"),
         ({"cost": {"monthly_usd": 0}}, "cost.monthly_usd: Input should be greater"),

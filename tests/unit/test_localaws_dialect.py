@@ -76,18 +76,30 @@ def test_functions_are_renamed(athena: str, duckdb: str) -> None:
     ("athena", "rows"),
     [
         ("SELECT count_if(a > 1) FROM (VALUES (CAST(NULL AS integer))) t(a)", [(0,)]),
-        ("SELECT c.name FROM t CROSS JOIN UNNEST(checks) AS u(c) ORDER BY 1", [("a",), ("b",)]),
-        ("SELECT c.name FROM t, UNNEST(t.checks) u(c) WHERE c.name = 'b'", [("b",)]),
         (
-            """SELECT c.name, k, u.n FROM t CROSS JOIN UNNEST(checks) x(c)
-            CROSS JOIN UNNEST(c.counts) AS u(k, n) ORDER BY n""",
+            """SELECT c[1].name FROM t
+            CROSS JOIN UNNEST(transform(checks, x -> ARRAY[x])) AS u(c) ORDER BY 1""",
+            [("a",), ("b",)],
+        ),
+        (
+            """SELECT c[1].name FROM t, UNNEST(transform(t.checks, x -> ARRAY[x])) u(c)
+            WHERE c[1].name = 'b'""",
+            [("b",)],
+        ),
+        (
+            """SELECT c[1].name, k, u.n FROM t
+            CROSS JOIN UNNEST(transform(checks, x -> ARRAY[x])) x(c)
+            CROSS JOIN UNNEST(c[1].counts) AS u(k, n) ORDER BY n""",
             [("a", "range", 1), ("a", "type", 2)],
         ),
         (
-            """SELECT c.name, n FROM t CROSS JOIN UNNEST(checks) WITH ORDINALITY AS u(c, n)
+            """SELECT c[1].name, n FROM t
+            CROSS JOIN UNNEST(transform(checks, x -> ARRAY[x])) WITH ORDINALITY AS u(c, n)
             ORDER BY n DESC""",
             [("b", 2), ("a", 1)],
         ),
+        ("SELECT from_utf8(CAST('ab' AS varbinary))", [("ab",)]),
+        ("SELECT from_utf8(from_hex('FF6162'))", [("\\xFFab",)]),
     ],
 )
 def test_nested_values_and_counts_are_those_of_athena(
