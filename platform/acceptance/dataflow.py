@@ -95,7 +95,7 @@ def _arrival(session: Session, key: str) -> str:
 
 def rejects(session: Session) -> Answer:
     """Every reject with the reason that it has to have."""
-    found = {}
+    found: dict[str, Any] = {}
     for dataset, where, wanted in (
         (EVENTS, f"_partition_key LIKE '{session.run}-%'", dict(session.sent.rejects)),
         (FILES, f"_source LIKE '%{session.run}-%'", {"enum": 4}),
@@ -108,8 +108,19 @@ def rejects(session: Session) -> Answer:
         found[dataset] = same(f"rejects of {dataset}", counted, wanted)
         if extra := counted.keys() - wanted.keys():
             raise AcceptanceError(f"{dataset} has rejects of other kinds: {', '.join(extra)}")
+    view = session.ask(
+        f"SELECT count(*) AS rows FROM governance.quarantine_{EVENTS} "
+        f"WHERE partition_key LIKE '{session.run}-%'"
+    ).rows
+    quarantined = same(
+        f"governance.quarantine_{EVENTS}",
+        {"rows": int(view[0][0] or 0)},
+        {"rows": session.sent.rejects.total()},
+    )
     total = sum(sum(codes.values()) for codes in found.values())
-    return Answer(f"{total} rejects, each with its reason", found)
+    return Answer(
+        f"{total} rejects, each with its reason", found | {"quarantine": quarantined["rows"]}
+    )
 
 
 def promote(session: Session) -> Answer:
@@ -171,15 +182,16 @@ def ask(session: Session) -> Answer:
     verdicts = {str(dataset): int(count or 0) for dataset, count in history}
     if set(verdicts) != {EVENTS, FILES, MART}:
         raise AcceptanceError(f"governance.verdicts knows verdicts of {verdicts} only")
-    group = session.aws.client("athena").get_work_group(WorkGroup=session.aws.prefix)
-    binding = group["WorkGroup"]["Configuration"].get("EnforceWorkGroupConfiguration")
-    if not binding:
-        raise AcceptanceError(f"workgroup {session.aws.prefix} does not bind its settings")
+    athena = session.aws.client("athena")
+    for group in session.outputs["workgroups"].values():
+        told = athena.get_work_group(WorkGroup=group)["WorkGroup"]["Configuration"]
+        if not told.get("EnforceWorkGroupConfiguration"):
+            raise AcceptanceError(f"workgroup {group} does not bind its settings")
     return Answer(
         f"{len(answer.rows)} rows of gold.{MART} are as counted",
         facts
         | {
-            "workgroup": session.aws.prefix,
+            "workgroups": session.outputs["workgroups"],
             "scanned bytes": answer.scanned_bytes,
             "verdicts": verdicts,
         },

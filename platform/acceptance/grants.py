@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from acceptance.datasets import EVENTS, FILES, MART
 from acceptance.session import Session
 from acceptance.steps import AcceptanceError, Answer, NotAskedError
+from lakehouse import naming
 
 
 class Question(NamedTuple):
@@ -47,7 +48,7 @@ def grants(session: Session) -> Answer:
     answered: dict[str, list[str]] = {}
     for audience, role in roles.items():
         athena = _as(session, role, audience)
-        group = f"{session.aws.prefix}-{audience}"
+        group = naming.workgroup(session.aws.prefix, audience)
         for question in (q for q in QUESTIONS if q.audience == audience):
             said = _ask(athena, group, question)
             answered.setdefault(audience, []).append(f"{said}: {question.sql}")

@@ -20,7 +20,7 @@ from lakehouse.release import PAUSED, WANTED_KEY
 
 _TOLD: Final = (
     "account", "region", "datasets", "buckets", "streams", "databases", "jobs", "release",
-    "workgroup", "arrivals", "airflow", "network", "audit_bucket",
+    "workgroups", "arrivals", "airflow", "network", "audit_bucket",
 )  # fmt: skip
 """Outputs that go into the evidence."""
 
