@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from engine.language import policy_host
 from engine.provider import Call, Held, StandIn
 
 from localaws.apply import PROJECT, ROOT, Recorded
@@ -40,8 +41,9 @@ class Deployment:
         self.name, self.home, self.provider = stack, home, provider
         self.state = home / "state" / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
         self._settings = home / f"Pulumi.{stack}.yaml"
-        self._client = f"--client=127.0.0.1:{program_port}"
+        self.program_port = program_port
         self._env = os.environ | {
+            "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "PULUMI_BACKEND_URL": f"file://{home / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": "of the test",
             "PULUMI_DEBUG_PROVIDERS": f"aws:{provider_port}",
@@ -49,6 +51,8 @@ class Deployment:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
         }
         (home / "state").mkdir(parents=True)
+        (home / "bin").mkdir()
+        policy_host(home / "bin")
         project = {"name": PROJECT, "runtime": "python"}
         (home / "Pulumi.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
         shutil.copy(ROOT / self._settings.name, home)
@@ -79,7 +83,7 @@ class Deployment:
         done = subprocess.run(
             [
                 "pulumi", *arguments, "--stack", self.name, "--non-interactive",
-                *([self._client] if runs_program else []),
+                *([f"--client=127.0.0.1:{self.program_port}"] if runs_program else []),
             ],
             cwd=self.home, env=self._env, input=given, capture_output=True, text=True, check=False,
         )  # fmt: skip
