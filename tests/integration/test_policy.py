@@ -173,11 +173,11 @@ MISTAKES: Final[dict[tuple[str, str, str], Plant]] = {
     ),
     ("CKV_AWS_158", "LogGroup", "flow-logs"): inputs("LogGroup", "flow-logs", kmsKeyId=None),
     ("CKV_AWS_338", "LogGroup", "flow-logs"): inputs("LogGroup", "flow-logs", retentionInDays=30),
-    ("CKV_AWS_82", "Workgroup", "analysts"): at(
-        "Workgroup", "analysts", "configuration.enforceWorkgroupConfiguration", False
+    ("CKV_AWS_82", "Workgroup", "analyst"): at(
+        "Workgroup", "analyst", "configuration.enforceWorkgroupConfiguration", False
     ),
-    ("CKV_AWS_159", "Workgroup", "analysts"): at(
-        "Workgroup", "analysts", "configuration.resultConfiguration.encryptionConfiguration", None
+    ("CKV_AWS_159", "Workgroup", "analyst"): at(
+        "Workgroup", "analyst", "configuration.resultConfiguration.encryptionConfiguration", None
     ),
     ("CKV_AWS_242", "Environment", "airflow"): at(
         "Environment", "airflow", "loggingConfiguration.schedulerLogs.enabled", False
