@@ -7,6 +7,8 @@ import pulumi
 
 from acceptance.datasets import with_acceptance
 from estate.access.audiences import Audiences
+from estate.access.lakeformation import LakeFormation
+from estate.access.lakepermissions import LakePermissions
 from estate.access.producers import Producers
 from estate.access.roles import Access
 from estate.account import Account
@@ -57,24 +59,50 @@ def build() -> None:
     arrivals = Arrivals(config, lake, keys["inbound"])
     Streams(config, streams, keys["inbound"])
     Registry(config, streams)
-    Catalog(config)
+    catalog = Catalog(config)
     governance = Governance(config, contracts)
     artifacts = Artifacts(release, lake["artifacts"])
     access = Access(config, account, keys, streams)
+    audiences = Audiences(
+        config,
+        account,
+        keys,
+        tuple(contracts.values()),
+        governed=config.lake_formation is not None,
+    )
+    prepared: list[pulumi.Resource] = [artifacts]
+    if config.lake_formation:
+        formation = LakeFormation(
+            config,
+            config.lake_formation,
+            account,
+            keys,
+            lake,
+            contracts=tuple(contracts.values()),
+            after=catalog,
+        )
+        prepared.append(
+            LakePermissions(
+                config.lake_formation,
+                formation,
+                governance,
+                jobs=access.jobs,
+                people=audiences.roles,
+            )
+        )
     jobs = Jobs(
         config,
         access,
         keys,
         release,
         connection=network.connection if network else None,
-        after=artifacts,
+        after=prepared,
     )
     ingests = [f"ingest-{group}" for group in access.groups]
     Supervisor(config, ingests, account, keys["operations"], after=jobs)
     wanted = PAUSED if config.jobs.ingest.paused else release.name
     WantedRelease(wanted, lake["artifacts"], after=jobs)
     producers = Producers(config, account, keys, contracts)
-    audiences = Audiences(config, account, keys, tuple(contracts.values()), governed=False)
     analytics = Analytics(config, keys)
     SavedQueries(contracts, analytics.workgroups)
     alerts = Alerts(config, account, keys["operations"])

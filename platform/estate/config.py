@@ -12,6 +12,7 @@ import pulumi
 from pydantic import Field, ValidationError, model_validator
 
 from estate.access.audiences import AudiencesConfig
+from estate.access.lakeformation import LakeFormationConfig
 from estate.access.producers import ProducersConfig
 from estate.compute.jobs import JobsConfig
 from estate.ingress.streams import StreamsConfig
@@ -50,6 +51,8 @@ class StackConfig(Settings):
     jobs: JobsConfig = JobsConfig()
     audiences: AudiencesConfig = AudiencesConfig()
     producers: ProducersConfig = Field(default_factory=dict)
+    lake_formation: LakeFormationConfig | None = None
+    """Without it, IAM alone decides who reads which table."""
     analytics: AnalyticsConfig = AnalyticsConfig()
     airflow: AirflowConfig | None = None
     """Without one, the batch steps are started by hand or by another scheduler."""

@@ -75,7 +75,16 @@ class Endpoint:
 
 Handler = Callable[[Endpoint, Mapping[str, Any]], Made]
 HANDLERS: Final[dict[str, Handler]] = {}
-LACKING: Final[dict[str, str]] = {}
+LACKING: Final[dict[str, str]] = dict.fromkeys(
+    (
+        "aws:lakeformation/lfTag:LfTag",
+        "aws:lakeformation/optIn:OptIn",
+        "aws:lakeformation/permissions:Permissions",
+        "aws:lakeformation/resource:Resource",
+        "aws:lakeformation/resourceLfTags:ResourceLfTags",
+    ),
+    "no Lake Formation: tags, grants and opt-ins are held against a model of it in the tests",
+)
 """Types that the emulator does not have, each with what is therefore not shown on one machine."""
 
 

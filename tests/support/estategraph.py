@@ -24,11 +24,6 @@ MORE = [
         ("aws:glue/schema:Schema", "radar", {"schemaName": "radar", "compatibility": "BACKWARD"}),
         ("aws:glue/catalogTableOptimizer:CatalogTableOptimizer", "flights", {"type": "compaction"}),
         (
-            "aws:lakeformation/resource:Resource",
-            "gold",
-            {"arn": "arn:aws:s3:::acme-lakehouse-prod-gold", "hybridAccessEnabled": True},
-        ),
-        (
             "aws:lakeformation/permissions:Permissions",
             "analyst",
             {

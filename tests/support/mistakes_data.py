@@ -183,8 +183,27 @@ MISTAKES: Final[dict[str, list[Plant]]] = {
         inputs("Schema", "radar", compatibility="NONE"),
         inputs("Schema", "radar", compatibility=None),
     ],
-    "nobody_grants_to_whoever_iam_lets_in": [
-        inputs("Permissions", "analyst", principal="IAM_ALLOWED_PRINCIPALS"),
+    "the_lake_is_granted_to_named_roles": [
+        inputs("Permissions", "analyst-tables", principal="IAM_ALLOWED_PRINCIPALS"),
+        inputs("Permissions", "analyst-tables", principal="123456789012:IAMPrincipals"),
+        inputs("Permissions", "land-bronze", principal="arn:aws:iam::123456789012:role/admin"),
+        without("Role", "auditor"),
+    ],
+    "locations_have_a_role_of_ours": [
+        inputs("Resource", "silver", roleArn=None, useServiceLinkedRole=True),
+    ],
+    "jobs_are_not_opted_in": [
+        at(
+            "OptIn",
+            "analyst-silver",
+            "principals.0.dataLakePrincipalIdentifier",
+            "arn:aws:iam::123456789012:role/acme-lakehouse-prod-promote",
+        ),
+    ],
+    "who_is_granted_by_tags_is_opted_in": [
+        without("OptIn", "analyst-silver"),
+        without("OptIn", "analyst-bronze-tables"),
+        at("OptIn", "auditor-gold-tables", "resourceDatas.0.table.wildcard", False),
     ],
     "locations_stay_open_to_jobs": [
         inputs("Resource", "gold", hybridAccessEnabled=False),

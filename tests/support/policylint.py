@@ -50,6 +50,7 @@ FAMILIES: Final = {
 """Actions that are not spelt out, and why."""
 OPEN: Final = {
     "events.amazonaws.com": "EventBridge names no source when it sends to what is encrypted",
+    "lakeformation.amazonaws.com": "its page on such roles names no condition for it to meet",
     "logs": "CloudWatch Logs names the log group in the encryption context",
 }
 """Services that are let in without the account that they act for, and why."""

@@ -151,6 +151,15 @@ NOT_GRANTED: Final = [
     Row("supervisor|flow-logs", "s3:GetObject", "bronze/flights/data/1.parquet"),
     Row("flow-logs", "logs:PutLogEvents", "log-group:/aws-glue/jobs:log-stream:1"),
     Row(JOBS, "glue:StartJobRun", "job/{prefix}-operate"),
+    # Lake Formation reads the layers for people, who change nothing.
+    Row("lake-formation", "s3:PutObject", "silver/flights/data/1.parquet"),
+    Row("lake-formation", "s3:GetObject", "landing/weather/1.json"),
+    Row("lake-formation", "s3:GetObject", "verdicts/dataset=flights/1.json"),
+    Row("lake-formation", "kms:Decrypt", "key/key-operations"),
+    Row("lake-formation", "kms:GenerateDataKey", "key/key-silver"),
+    Row("engineer|analyst|auditor", "s3:PutObject", "silver/flights/data/1.parquet"),
+    Row("engineer|analyst|auditor", "glue:UpdateTable", "table/silver/flights"),
+    Row("analyst|auditor", "s3:GetObject", "bronze/flights/data/1.parquet"),
     # Nobody gives himself more: no policy, role, key, code or job is changed by a role.
     Row(ALL, "iam:PutRolePolicy", "role/{prefix}-land"),
     Row(ALL, "iam:AttachRolePolicy", "role/{prefix}-land"),

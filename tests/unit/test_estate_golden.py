@@ -79,13 +79,12 @@ def test_a_new_contract_adds_what_is_its_own_and_nothing_else(tmp_path: Path) ->
     }
     changed = {title for title in before if before[title] != after[title]}
     assert changed == {
-        "aws:iam/rolePolicy:RolePolicy analyst",
         "aws:iam/rolePolicy:RolePolicy ingest-main",
         "aws:iam/rolePolicy:RolePolicy operate",
         "aws:cloudwatch/dashboard:Dashboard datasets",
         *HISTORY,
     }
-    for role, named in (("ingest-main", 5), ("operate", 0), ("analyst", 1)):
+    for role, named in (("ingest-main", 5), ("operate", 0)):
         policy = f"aws:iam/rolePolicy:RolePolicy {role}"
         assert lines(before[policy]) <= lines(after[policy])
         more = lines(after[policy]) - lines(before[policy])
@@ -112,10 +111,13 @@ def test_a_new_group_adds_its_job_its_role_and_its_schedule_too(tmp_path: Path) 
         "scheduler/schedule:Schedule ingest-radar",
         "cloudwatch/logGroup:LogGroup ingest-radar-error",
         "cloudwatch/logGroup:LogGroup ingest-radar-output",
+        *(
+            f"lakeformation/permissions:Permissions ingest-radar-{grant}"
+            for grant in ("bronze", "bronze-location", "bronze-tables", "classification")
+        ),
     }
     assert {title for title in before if before[title] != after[title]} == {
         "aws:iam/rolePolicy:RolePolicy airflow",
-        "aws:iam/rolePolicy:RolePolicy analyst",
         "aws:iam/rolePolicy:RolePolicy operate",
         "aws:iam/rolePolicy:RolePolicy supervisor",
         "aws:cloudwatch/dashboard:Dashboard datasets",

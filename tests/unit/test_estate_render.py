@@ -142,6 +142,7 @@ def test_the_jobs_environment_is_pinned_wherever_they_run_on_aws(
 def test_policies_fit_and_their_roles_are_those_of_the_jobs(estate: list[Recorded]) -> None:
     policies = of(estate, "RolePolicy")
     others = {"airflow", "supervisor", *AUDIENCES} | ({"flow-logs"} if of(estate, "Vpc") else set())
+    others |= {"lake-formation"} if of(estate, "LfTag") else set()
     assert set(policies) == set(of(estate, "Role")) == {*of(estate, "Job")} | others
     for policy in policies.values():
         assert len(policy.inputs["policy"]) <= POLICY_LIMIT
@@ -260,8 +261,9 @@ def test_stacks_have_the_same_parts_but_for_those_that_they_leave_out(
     network = {kind for kind in kinds["staging"] if kind.startswith(("aws:ec2/", "aws:vpc/"))}
     network |= {"aws:glue/connection:Connection"}
     cost = {kind for kind in kinds["dev"] if kind.startswith(("aws:budgets/", "aws:costexplorer/"))}
+    tags = {kind for kind in kinds["dev"] if kind.startswith("aws:lakeformation/")}
 
-    assert kinds["dev"] - kinds["local"] == cost
+    assert kinds["dev"] - kinds["local"] == cost | tags
     assert kinds["staging"] - kinds["dev"] == network
     assert kinds["prod"] - kinds["staging"] == {
         "aws:cloudtrail/trail:Trail",
@@ -288,7 +290,7 @@ def test_every_type_of_the_local_estate_is_made_on_the_emulator_or_said_to_be_la
     assert used <= set(HANDLERS) | set(LACKING)
     # A subscription is one of the addresses that a stack gives.
     assert set(HANDLERS) - used == {"aws:sns/topicSubscription:TopicSubscription"}
-    assert set(LACKING) <= used
+    assert set(LACKING) <= used | {r.type for r in estates["prod"]}
 
 
 def test_the_scripts_are_those_of_the_repository(estates: dict[str, list[Recorded]]) -> None:

@@ -61,13 +61,17 @@ def analyst(
 
 
 def auditor(account: Account, keys: KeyArns, *, governed: bool, trail: bool) -> list[Statement]:
-    """What was checked, decided, and, with a trail, read; no table of a layer."""
+    """What was checked, decided, and, with a trail, read; no row of a layer.
+
+    Where Lake Formation decides, it shows auditors what tables and columns there are.
+    """
     audit = f"arn:{account.partition}:s3:::{account.prefix}-audit"
     return [
         *_queries(account, keys, "auditor"),
         _tables(account, _GOVERNANCE),
         *_reads(account, keys, "verdicts"),
         *(_bucket("Audit", audit, keys["operations"]) if trail else []),
+        *(_tables(account, layer) for layer in LAYERS if governed),
         *_governed(governed=governed),
     ]
 

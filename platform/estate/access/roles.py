@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pulumi
 import pulumi_aws as aws
 
-from estate.access import airflowpolicies, policies, servicepolicies
+from estate.access import airflowpolicies, lakegrants, policies, servicepolicies
 from estate.access.grants import Statement, policy
 from estate.account import Account
 from estate.storage.keys import KEYS, KeyName, Keys
@@ -53,7 +53,7 @@ class Access(pulumi.ComponentResource):
             "maintain": lambda a, k: policies.maintain(a, k, "maintain", environment=needs),
         }
         self.jobs = {
-            job: self._role(job, ["glue"], _networked(rule) if config.network else rule)
+            job: self._role(job, ["glue"], _also(rule, self._additions(job)))
             for job, rule in rules.items()
         }
         self.airflow = self._role(
@@ -65,6 +65,15 @@ class Access(pulumi.ComponentResource):
             ],
         )
         self.register_outputs({})
+
+    def _additions(self, job: str) -> list[Callable[[Account], list[Statement]]]:
+        """What a stack's choices ask of a job besides its work."""
+        found: list[Callable[[Account], list[Statement]]] = []
+        if self._config.network:
+            found.append(servicepolicies.in_network)
+        if self._config.lake_formation and lakegrants.tags_columns(job):
+            found.append(lambda _account: [lakegrants.tagging()])
+        return found
 
     def _role(self, name: str, services: list[str], rules: Rules) -> aws.iam.Role:
         full = naming.job(self._config.prefix, name)
@@ -109,5 +118,5 @@ def _ingest(job: str, group: tuple[Contract, ...], *, environment: bool) -> Rule
     return lambda a, k: policies.ingest(a, k, job, group, environment=environment)
 
 
-def _networked(rules: Rules) -> Rules:
-    return lambda a, k: [*rules(a, k), *servicepolicies.in_network(a)]
+def _also(rules: Rules, additions: list[Callable[[Account], list[Statement]]]) -> Rules:
+    return lambda a, k: [*rules(a, k), *(s for addition in additions for s in addition(a))]

@@ -11,7 +11,9 @@ from lakehouse.spark import catalog_conf
 _METRICS: Final = {"--enable-metrics": "true", "--enable-observability-metrics": "true"}
 
 
-def job_arguments(prefix: str, job: str, release: Release, *, metrics: bool) -> dict[str, str]:
+def job_arguments(
+    prefix: str, job: str, release: Release, *, metrics: bool, lake_formation: bool
+) -> dict[str, str]:
     """The default arguments of a job. No ``--datasets``: all that the job has to do with."""
     artifacts = f"s3://{naming.bucket(prefix, 'artifacts')}"
     return {
@@ -23,6 +25,7 @@ def job_arguments(prefix: str, job: str, release: Release, *, metrics: bool) -> 
         "--conf": " --conf ".join(f"{k}={v}" for k, v in catalog_conf(prefix).items()),
         "--datalake-formats": "iceberg",
         **(_METRICS if metrics else {}),
+        **({"--lake-formation": "true"} if lake_formation else {}),
         **_environment(artifacts, job, release),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
@@ -73,7 +73,7 @@ class Jobs(pulumi.ComponentResource):
         release: Release,
         *,
         connection: pulumi.Output[str] | None,
-        after: pulumi.Resource,
+        after: Sequence[pulumi.Resource],
     ) -> None:
         super().__init__("lakehouse:estate:Jobs", "jobs")
         self._config, self._access, self._release, self._after = config, access, release, after
@@ -123,7 +123,13 @@ class Jobs(pulumi.ComponentResource):
                 "script_location": f"{artifacts}/{self._release.scripts[script]}",
             },
             default_arguments={
-                **job_arguments(prefix, name, self._release, metrics=metrics),
+                **job_arguments(
+                    prefix,
+                    name,
+                    self._release,
+                    metrics=metrics,
+                    lake_formation=self._config.lake_formation is not None,
+                ),
                 **arguments,
             },
             security_configuration=self._security.name,
@@ -133,7 +139,7 @@ class Jobs(pulumi.ComponentResource):
             execution_property={"max_concurrent_runs": 1},
             max_retries=0,
             **shape,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._after, *logs]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*self._after, *logs]),
         )
         if self._connections is None:
             accepted(job, CKV2_LAKE_1="the stack has no network: Glue's own, which nothing reaches")
