@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Coroutine
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
 from faults.calls import Call, identify
@@ -38,7 +38,7 @@ class Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
         self.url = ""
 
-    def __enter__(self) -> Proxy:
+    def __enter__(self) -> Self:
         self._thread.start()
         try:
             self._in_loop(self._start())
@@ -113,7 +113,7 @@ class Proxy:
 
         async def forward() -> Answer:
             async with self._send(request, call, body) as upstream:
-                return Answer(upstream.status, _kept(upstream.headers), await upstream.read())
+                return Answer(upstream.status, kept(upstream.headers), await upstream.read())
 
         exchange = Exchange(call, request, forward)
         if rule.answered and not rule.answered(await exchange.forward()):
@@ -129,7 +129,7 @@ class Proxy:
         return self._session.request(
             request.method,
             URL(base + request.raw_path, encoded=True),
-            headers=_kept(request.headers),
+            headers=kept(request.headers),
             data=body,
             allow_redirects=False,
         )
@@ -137,7 +137,7 @@ class Proxy:
     async def _pass_on(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
         body = call.body or (request.content.iter_any() if request.body_exists else b"")
         async with self._send(request, call, body) as upstream:
-            response = web.StreamResponse(status=upstream.status, headers=_kept(upstream.headers))
+            response = web.StreamResponse(status=upstream.status, headers=kept(upstream.headers))
             await response.prepare(request)
             async for chunk in upstream.content.iter_any():
                 await response.write(chunk)
@@ -145,5 +145,6 @@ class Proxy:
             return response
 
 
-def _kept(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+def kept(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+    """The headers that are of the message and not of the connection."""
     return CIMultiDict((k, v) for k, v in headers.items() if k.lower() not in _HOP_BY_HOP)

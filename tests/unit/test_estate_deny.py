@@ -64,6 +64,8 @@ NOT_GRANTED: Final = [
     Row("promote", "s3:PutObject", "bronze/flights/data/1.parquet"),
     Row("promote", "s3:DeleteObject", "bronze/flights/data/1.parquet"),
     Row("promote", "glue:UpdateTable", "table/bronze/flights"),
+    Row("promote", "s3:ListBucket", "bronze"),
+    Row("marts", "s3:ListBucket", "silver"),
     Row("marts", "s3:GetObject", "bronze/flights/data/1.parquet"),
     Row("marts", "s3:PutObject", "silver/flights/data/1.parquet"),
     Row("marts", "glue:UpdateTable", "table/silver/flights"),
@@ -182,7 +184,7 @@ NOT_GRANTED: Final = [
 ]
 """Refused because no policy grants it."""
 FORBIDDEN: Final = [
-    Row("land", "s3:GetObject", "landing/weather/1.json", SPOKEN),
+    Row("land", "s3:GetObjectVersion", "landing/weather/1.json", SPOKEN),
     Row("land", "s3:PutObject", "bronze/weather/data/1.parquet", SPOKEN),
     Row("promote", "s3:GetObject", "verdicts/dataset=flights/1.json", SPOKEN),
     Row("marts", "s3:PutObject", "gold/carrier_on_time/data/1.parquet", SPOKEN),

@@ -134,7 +134,7 @@ def test_a_mistake_is_found(rule: str, kind: str, name: str, path: str, wrong: A
 
 
 def test_every_rule_has_mistakes_that_it_finds() -> None:
-    (mark,) = test_a_mistake_is_found.pytestmark  # type: ignore[attr-defined]
+    (mark,) = test_a_mistake_is_found.pytestmark
     planted = [row[0] for row in mark.args[1]]
 
     assert {check.__name__ for check in RULES} == set(planted)

@@ -55,22 +55,28 @@ def objects(
     write: bool = False,
     delete: bool = False,
     versions: bool = False,
+    listing: bool = True,
 ) -> list[Statement]:
-    """Rights on a bucket's objects below key patterns such as ``flights/*``; none: all of them."""
+    """Rights on a bucket's objects below key patterns such as ``flights/*``; none: all of them.
+
+    Tables are read by what their metadata names, for which nothing has to be listed.
+    """
     bucket = account.bucket(purpose)
     name = purpose.title()
     # What is read by its version needs no other right.
     get = ["s3:GetObjectVersion" if versions else "s3:GetObject"]
     put = ["s3:PutObject", "s3:AbortMultipartUpload"] if write else []
     end = ["s3:DeleteObject"] if delete else []
-    listing = ["s3:ListBucket", *(["s3:ListBucketVersions"] if versions else [])]
+    found = [
+        allow(f"{name}Objects", get + put + end, [f"{bucket}/{key}" for key in keys or ("*",)])
+    ]
+    if not listing:
+        return found
+    lists = ["s3:ListBucket", *(["s3:ListBucketVersions"] if versions else [])]
     # A get of an absent key has no prefix; without the right to list it is answered "denied" where
     # "no such key" is meant, which ledger and claims rely on.
     condition = {"StringLikeIfExists": {"s3:prefix": list(keys)}} if keys else None
-    return [
-        allow(f"{name}Objects", get + put + end, [f"{bucket}/{key}" for key in keys or ("*",)]),
-        allow(f"{name}List", listing, [bucket], condition),
-    ]
+    return [*found, allow(f"{name}List", lists, [bucket], condition)]
 
 
 def tables(account: Account, layer: Layer, *datasets: str, write: bool = False) -> Statement:

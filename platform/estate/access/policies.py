@@ -46,7 +46,7 @@ def promote(account: Account, keys: KeyArns, job: str, *, environment: bool) -> 
     """Bronze into silver, through the gate."""
     return [
         *job_basics(account, job, environment=environment),
-        *objects(account, "bronze"),
+        *objects(account, "bronze", listing=False),
         tables(account, "bronze"),
         *objects(account, "silver", write=True, delete=True),
         tables(account, "silver", write=True),
@@ -59,7 +59,7 @@ def marts(account: Account, keys: KeyArns, job: str, *, environment: bool) -> li
     """Silver into gold, through the gate."""
     return [
         *job_basics(account, job, environment=environment),
-        *objects(account, "silver"),
+        *objects(account, "silver", listing=False),
         tables(account, "silver"),
         *objects(account, "gold", write=True, delete=True),
         tables(account, "gold", write=True),
