@@ -92,9 +92,9 @@ def test_airflows_settings_are_a_secret_in_the_state(prod: Deployment) -> None:
 
 
 def test_a_changed_setting_changes_the_one_resource_that_has_it(dev: Deployment) -> None:
-    dev.decide(analytics={"scan_limit_gb": 20})
+    dev.decide(cost={"monthly_usd": 61, "anomaly_usd": 20})
 
-    assert dev.up() == [Call("update", "aws:athena/workgroup:Workgroup", "analysts")]
+    assert dev.up() == [Call("update", "aws:budgets/budget:Budget", "monthly")]
 
 
 def test_a_changed_contract_brings_a_release_and_the_earlier_one_stays(
