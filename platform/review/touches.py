@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from lakehouse.naming import BUCKETS
 from localaws.apply import Recorded
 
-_READS: Final = ("s3:GetObject", "kinesis:GetRecords")
+_READS: Final = ("s3:GetObject", "s3:GetObjectVersion", "kinesis:GetRecords")
 _WRITES: Final = ("s3:PutObject", "s3:DeleteObject")
 
 
