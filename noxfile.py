@@ -56,7 +56,12 @@ def tests(session: nox.Session) -> None:
             str(airflow), "-m", "pytest", "-c", "tests/airflow/pytest.ini", "tests/airflow",
             env=env, external=True,
         )  # fmt: skip
-    paths = session.posargs or ["tests", "--ignore=tests/airflow"]
+        # What needs neither Spark nor an emulator shares the cores; the rest takes them itself.
+        session.run(
+            str(python), "-m", "pytest", "tests/unit", "-n", "logical", "--dist", "loadfile",
+            env=env, external=True,
+        )  # fmt: skip
+    paths = session.posargs or ["tests", "--ignore=tests/airflow", "--ignore=tests/unit"]
     session.run(str(python), "-m", "pytest", *paths, env=env, external=True)
 
 

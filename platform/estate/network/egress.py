@@ -15,6 +15,7 @@ INTERFACES: Final = (
     "glue",
     "kinesis-streams",
     "kms",
+    "lakeformation",
     "logs",
     "monitoring",
     "secretsmanager",
