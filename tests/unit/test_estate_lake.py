@@ -335,6 +335,8 @@ def test_who_makes_tables_may_tag_them_and_nobody_else(stack: str) -> None:
             assert decides.may_tag(job, layer, "x", CLASSIFICATION, "pii") is makes
             assert not decides.may_tag(job, layer, "x", CLASSIFICATION, "unclassified")
             assert not decides.may_tag(job, layer, "x", "layer", "silver")
+            database = found.arn("glue", f"database/{layer}")
+            assert found.may(f"{prefix}-{job}", "glue:GetDatabase", database) is makes
         for call in ("AddLFTagsToResource", "GetResourceLFTags"):
             tags_columns = job != "maintain"
             assert found.may(f"{prefix}-{job}", f"lakeformation:{call}", "*") is tags_columns

@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from estate.access.audiencepolicies import Audience
 from estate.access.grants import Statement, allow
+from estate.account import Account
 from lakehouse.contracts.model import OPEN_CLASSIFICATIONS, Contract
 from lakehouse.errors import EstateError
 from lakehouse.naming import LAYERS, Layer
@@ -127,10 +128,21 @@ def tags_columns(job: str) -> bool:
     return any(grant.makes for grant in job_grants(job))
 
 
-def tagging() -> Statement:
-    """The calls by which a job tags columns. IAM has no resource for them; the grants have."""
+def tagging(account: Account, job: str) -> list[Statement]:
+    """The calls by which a job tags columns, and that on their database which goes with them.
+
+    IAM has no resource for the calls themselves; Lake Formation's grants have.
+    """
     calls = ["lakeformation:AddLFTagsToResource", "lakeformation:GetResourceLFTags"]
-    return allow("Tagging", calls, ["*"])
+    databases = [f"database/{grant.layer}" for grant in job_grants(job) if grant.makes]
+    return [
+        allow("Tagging", calls, ["*"]),
+        allow(
+            "TaggedDatabases",
+            ["glue:GetDatabase"],
+            [account.arn("glue", name) for name in ("catalog", *databases)],
+        ),
+    ]
 
 
 def check_classifications(contracts: Iterable[Contract], known: Iterable[str]) -> None:

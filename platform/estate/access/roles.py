@@ -72,7 +72,7 @@ class Access(pulumi.ComponentResource):
         if self._config.network:
             found.append(servicepolicies.in_network)
         if self._config.lake_formation and lakegrants.tags_columns(job):
-            found.append(lambda _account: [lakegrants.tagging()])
+            found.append(lambda account: lakegrants.tagging(account, job))
         return found
 
     def _role(self, name: str, services: list[str], rules: Rules) -> aws.iam.Role:
