@@ -194,19 +194,22 @@ def workgroup(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
 
 @handles("aws:athena/namedQuery:NamedQuery")
 def named_query(endpoint: Endpoint, inputs: Mapping[str, Any]) -> Made:
-    """A saved query; it has no key but its id, so one of this name is replaced."""
+    """A saved query, known by its name in its workgroup; one of another content is made anew."""
     athena = endpoint.client("athena")
-    group = {"WorkGroup": inputs["workgroup"]}
-    for listed in athena.get_paginator("list_named_queries").paginate(**group):
-        for query_id in listed["NamedQueryIds"]:
-            known = athena.get_named_query(NamedQueryId=query_id)["NamedQuery"]
-            if known["Name"] == inputs["name"]:
-                athena.delete_named_query(NamedQueryId=query_id)
-    made = athena.create_named_query(
-        Name=inputs["name"],
-        Description=inputs["description"],
-        Database=inputs["database"],
-        QueryString=inputs["query"],
-        **group,
-    )
-    return made["NamedQueryId"], {}
+    wanted = {
+        "Name": inputs["name"],
+        "Description": inputs["description"],
+        "Database": inputs["database"],
+        "QueryString": inputs["query"],
+        "WorkGroup": inputs["workgroup"],
+    }
+    ids = athena.list_named_queries(WorkGroup=inputs["workgroup"])["NamedQueryIds"]
+    # Other queries are made at the same time, so that some of these may be gone by now.
+    there = athena.batch_get_named_query(NamedQueryIds=ids)["NamedQueries"] if ids else []
+    for known in there:
+        if known["Name"] != inputs["name"]:
+            continue
+        if known == known | wanted:
+            return known["NamedQueryId"], {}
+        athena.delete_named_query(NamedQueryId=known["NamedQueryId"])
+    return athena.create_named_query(**wanted)["NamedQueryId"], {}

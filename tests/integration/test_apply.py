@@ -80,6 +80,10 @@ def inventory(env: dict[str, str]) -> dict[str, Any]:
         "jobs": {job["Name"]: job["DefaultArguments"] for job in jobs},
         "streams": client("kinesis", env).list_streams()["StreamNames"],
         "workgroups": client("athena", env).list_work_groups()["WorkGroups"],
+        "queries": {
+            query_id: client("athena", env).get_named_query(NamedQueryId=query_id)["NamedQuery"]
+            for query_id in client("athena", env).list_named_queries()["NamedQueryIds"]
+        },
         "queues": {
             url: client("sqs", env).get_queue_attributes(
                 QueueUrl=url, AttributeNames=["Policy", "RedrivePolicy", "KmsMasterKeyId"]
@@ -117,11 +121,16 @@ def test_everything_that_is_declared_is_there(env: dict[str, str], outputs: dict
     assert {f"governance.{name}" for name in found["history"]} == set(outputs["history"])
     assert set(found["databases"]) == set(outputs["databases"])
     assert set(found["jobs"]) == set(outputs["jobs"].values())
-    others = {f"{PREFIX}-airflow", f"{PREFIX}-supervisor"}
+    people = set(outputs["audiences"])
+    others = {naming.job(PREFIX, name) for name in ("airflow", "supervisor", *people)}
+    assert people == {"engineer", "analyst", "auditor"}
     assert set(found["policies"]) == {*outputs["jobs"].values()} | others
     assert len(found["keys"]) == len(found["aliases"]) == 5
     groups = {group["Name"] for group in found["workgroups"]}
     assert set(outputs["workgroups"].values()) <= groups
+    saved = [(query["WorkGroup"], query["Name"]) for query in found["queries"].values()]
+    assert len(saved) == len(set(saved))
+    assert len(saved) == sum(r.type.endswith(":NamedQuery") for r in render("local", CONTRACTS))
     declared = {
         r.inputs["key"] for r in render("local", CONTRACTS) if r.type.endswith(":BucketObjectv2")
     }
