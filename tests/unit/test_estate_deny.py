@@ -71,7 +71,9 @@ NOT_GRANTED: Final = [
     Row("marts", "glue:UpdateTable", "table/silver/flights"),
     Row("marts", "kms:Decrypt", "key/key-bronze"),
     Row("marts", "kms:GenerateDataKey", "key/key-silver"),
-    Row("maintain", "glue:CreateTable", "table/gold/carrier_on_time"),
+    Row("maintain|operate", "glue:CreateTable", "table/gold/carrier_on_time"),
+    Row("operate", "kinesis:ListShards", "stream/{prefix}-flights"),
+    Row("operate", "s3:ListBucketVersions", "landing", {"s3:prefix": "weather/"}),
     Row(JOBS, "glue:DeleteTable", "table/silver/flights"),
     Row(JOBS, "glue:DeleteDatabase", "database/silver"),
     # People query where they belong, and write nothing but results.

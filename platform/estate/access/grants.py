@@ -79,12 +79,15 @@ def objects(
     return [*found, allow(f"{name}List", lists, [bucket], condition)]
 
 
-def tables(account: Account, layer: Layer, *datasets: str, write: bool = False) -> Statement:
+def tables(
+    account: Account, layer: Layer, *datasets: str, write: bool = False, create: bool = False
+) -> Statement:
     """Rights on a layer's tables in the catalog; without datasets: on all of them."""
-    change = ["glue:CreateTable", "glue:UpdateTable"] if write else []
+    make = ["glue:CreateTable"] if create else []
+    change = ["glue:UpdateTable"] if write else []
     return allow(
         f"{layer.title()}Tables",
-        ["glue:GetTable", *change],
+        ["glue:GetTable", *make, *change],
         account.tables(layer, *datasets),
     )
 

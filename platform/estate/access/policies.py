@@ -25,7 +25,7 @@ def ingest(
         *objects(account, "ledger", *own, write=True),
         # A losing attempt removes the files that it wrote.
         *objects(account, "bronze", *own, write=True, delete=True),
-        tables(account, "bronze", *datasets, write=True),
+        tables(account, "bronze", *datasets, write=True, create=True),
         *use_keys(keys, read=["inbound"], write=["bronze", "operations"]),
     ]
 
@@ -37,7 +37,7 @@ def land(account: Account, keys: KeyArns, job: str, *, environment: bool) -> lis
         *objects(account, "landing", versions=True),
         *objects(account, "ledger", write=True),
         *objects(account, "bronze", write=True, delete=True),
-        tables(account, "bronze", write=True),
+        tables(account, "bronze", write=True, create=True),
         *use_keys(keys, read=["inbound"], write=["bronze", "operations"]),
     ]
 
@@ -49,7 +49,7 @@ def promote(account: Account, keys: KeyArns, job: str, *, environment: bool) -> 
         *objects(account, "bronze", listing=False),
         tables(account, "bronze"),
         *objects(account, "silver", write=True, delete=True),
-        tables(account, "silver", write=True),
+        tables(account, "silver", write=True, create=True),
         *_verdicts(account, "dataset=*", "approvals/*", "reports/*"),
         *use_keys(keys, read=["bronze"], write=["silver", "operations"]),
     ]
@@ -62,7 +62,7 @@ def marts(account: Account, keys: KeyArns, job: str, *, environment: bool) -> li
         *objects(account, "silver", listing=False),
         tables(account, "silver"),
         *objects(account, "gold", write=True, delete=True),
-        tables(account, "gold", write=True),
+        tables(account, "gold", write=True, create=True),
         *_verdicts(account, "dataset=*", "approvals/*", "reports/*"),
         *use_keys(keys, read=["silver"], write=["gold", "operations"]),
     ]
@@ -73,15 +73,17 @@ def operate(
 ) -> list[Statement]:
     """What a person decides on: replays rejects into bronze, rebuilds silver and gold.
 
-    A replay carries out the load that it finds unfinished, so it may read what loads read.
+    A replay carries out the load that it finds unfinished, so it may read what loads read; it
+    plans none.
     """
     return [
         *job_basics(account, job, environment=environment),
-        *_reading(streams, account.stream("*")),
-        *objects(account, "landing", versions=True),
+        *_reading(streams, account.stream("*"), plan=False),
+        *objects(account, "landing", versions=True, listing=False),
         *objects(account, "ledger", write=True),
         *(s for layer in LAYERS for s in objects(account, layer, write=True, delete=True)),
-        *(tables(account, layer, write=True) for layer in LAYERS),
+        # Who asks for the rejects of what was never loaded makes its table.
+        *(tables(account, layer, write=True, create=layer == "bronze") for layer in LAYERS),
         *_verdicts(account, "dataset=*", "operations/*"),
         *use_keys(keys, read=["inbound"], write=[*LAYERS, "operations"]),
     ]
@@ -93,29 +95,24 @@ def maintain(account: Account, keys: KeyArns, job: str, *, environment: bool) ->
         *job_basics(account, job, environment=environment),
         *objects(account, "ledger"),
         *(s for layer in LAYERS for s in objects(account, layer, write=True, delete=True)),
-        *(tables(account, layer) for layer in LAYERS),
-        allow(
-            "Rewritten",
-            ["glue:UpdateTable"],
-            list(dict.fromkeys(arn for layer in LAYERS for arn in account.tables(layer))),
-        ),
+        *(tables(account, layer, write=True) for layer in LAYERS),
         *_verdicts(account, "operations/*"),
         *use_keys(keys, write=[*LAYERS, "operations"]),
     ]
 
 
-def _reading(group: Sequence[Contract], *own: str) -> list[Statement]:
-    """Rights on what the loads of streams read: ``own`` and those of other accounts."""
+def _reading(group: Sequence[Contract], *own: str, plan: bool = True) -> list[Statement]:
+    """Rights on what the loads of streams read, and are planned by: ``own``, other accounts'."""
     framed = any(c.format.type == "avro" and c.format.schema is None for c in group)
     roles = {contract.stream.role for contract in group if contract.stream.role}
     return [
         allow(
             "Streams",
             [
-                "kinesis:DescribeStreamSummary",
+                *(["kinesis:DescribeStreamSummary"] if plan else []),
                 "kinesis:GetRecords",
                 "kinesis:GetShardIterator",
-                "kinesis:ListShards",
+                *(["kinesis:ListShards"] if plan else []),
             ],
             [*own, *(c.stream.arn for c in group if c.stream.arn)],
         ),
