@@ -11,14 +11,8 @@ from pydantic import Field
 from estate.accepted import accepted
 from estate.account import Account
 from estate.settings import Settings
-from estate.storage.bucket import (
-    PrivateBucket,
-    as_json,
-    expiring,
-    leftovers,
-    own_key_only,
-    tls_only,
-)
+from estate.storage.bucket import PrivateBucket, expiring, leftovers
+from estate.storage.bucketpolicies import as_json, own_key_only, tls_only
 from estate.storage.keys import Keys
 from lakehouse import naming
 from lakehouse.naming import BucketPurpose
