@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import boto3
 from support.recorder import Recorder
@@ -161,24 +161,37 @@ class Chain:
 
     def finished(self) -> None:
         """What a replay carries out that finds a load unfinished, after it has waited for it."""
-
-        def execute(_plan: object) -> Any:
-            raise HalfWayError
-
-        def said(_count: int) -> None:
-            """Nobody is told."""
-
-        flights, airlines = self._contracts["flights"], self._contracts["airlines"]
-        produce(self.aws.client("kinesis"), self.aws.stream("flights"), [flight(77)], said)
+        self.left_behind(77)
         self.drop("airlines", "more.csv")
         with suppress(HalfWayError):
-            planner = StreamPlanner(Stream.of(self.aws, flights))
-            ingest.open_loads(self.aws, flights).run(planner, execute)
+            ingest.land(self.aws, self._contracts["airlines"], _half_way)
+        self.step("operate", "replay")
+
+    def left_behind(self, number: int) -> None:
+        """A load of a flight that was planned, and that nobody has carried out."""
+        kinesis, stream = self.aws.client("kinesis"), self.aws.stream("flights")
+        produce(kinesis, stream, [flight(number)], lambda _: None)
+        contract = self._contracts["flights"]
+        planner = StreamPlanner(Stream.of(self.aws, contract))
         with suppress(HalfWayError):
-            ingest.land(self.aws, airlines, execute)
+            ingest.open_loads(self.aws, contract).run(planner, _half_way)
+
+    def removed(self) -> None:
+        """What maintenance removes a month later, a file that no table has among it.
+
+        It asks the loads that are not published yet for the files that they have claimed.
+        """
+        self.left_behind(78)
+        self.aws.client("s3").put_object(
+            Bucket=self.aws.bucket("bronze"), Key="flights/data/stray.parquet", Body=b"stray"
+        )
+        self.step("maintain", "maintain")
+
+    def step(self, role: str, step: str) -> None:
+        """One of the steps of ``stepcalls`` under a role."""
         done = subprocess.run(
-            [sys.executable, str(Path(__file__).with_name("replaycalls.py")), self.aws.prefix],
-            env={**os.environ, **self.env("operate")},
+            [sys.executable, str(Path(__file__).with_name("stepcalls.py")), step, self.aws.prefix],
+            env={**os.environ, **self.env(role)},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -216,6 +229,7 @@ class Chain:
                 self.finished()
                 self.rebuild()
                 airflow.run("maintain")
+                self.removed()
             finally:
                 airflow.close()
 
@@ -225,7 +239,7 @@ class Chain:
         tables = "flights,carrier_on_time"
         self.ran("operate", datasets=tables, dry_run="true", **asked)
         made = self.ran("operate", datasets=tables, dry_run="false", **asked)
-        branch = {name: found["rebuild"]["branch"] for name, found in made.items()}
+        branch = {name: found["rebuild"]["branch"] for name, found in made["datasets"].items()}
         for operation, dataset, argument in (
             ("rebuild", "flights", "publish"),
             ("drop-branch", "carrier_on_time", "branch"),
@@ -237,6 +251,10 @@ class Chain:
                 dry_run="false",
                 arguments=json.dumps({argument: branch[dataset]}),
             )
+
+
+def _half_way(_plan: object) -> NoReturn:
+    raise HalfWayError
 
 
 def _ended(glue: Any, job: str, run_id: str) -> dict[str, Any] | None:
