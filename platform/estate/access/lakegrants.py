@@ -51,10 +51,12 @@ class TableGrant:
 
     layer: Layer
     tables: tuple[str, ...]
+    makes: bool = False
+    """Whether it makes tables."""
 
     @property
-    def makes(self) -> bool:
-        """Whether it makes tables and tags their columns."""
+    def tags(self) -> bool:
+        """Whether it tags columns, of tables that it makes or finds."""
         return self.tables == TO_TAG
 
     @property
@@ -64,11 +66,12 @@ class TableGrant:
 
 
 _JOBS: Final[Mapping[str, tuple[TableGrant, ...]]] = {
-    "ingest": (TableGrant("bronze", TO_TAG),),
-    "land": (TableGrant("bronze", TO_TAG),),
-    "promote": (TableGrant("bronze", TO_READ), TableGrant("silver", TO_TAG)),
-    "marts": (TableGrant("silver", TO_READ), TableGrant("gold", TO_TAG)),
-    "operate": tuple(TableGrant(layer, TO_TAG) for layer in LAYERS),
+    "ingest": (TableGrant("bronze", TO_TAG, makes=True),),
+    "land": (TableGrant("bronze", TO_TAG, makes=True),),
+    "promote": (TableGrant("bronze", TO_READ), TableGrant("silver", TO_TAG, makes=True)),
+    "marts": (TableGrant("silver", TO_READ), TableGrant("gold", TO_TAG, makes=True)),
+    # What it rebuilds is there; only bronze may be asked for before anything was loaded.
+    "operate": tuple(TableGrant(layer, TO_TAG, makes=layer == "bronze") for layer in LAYERS),
     "maintain": tuple(TableGrant(layer, TO_CHANGE) for layer in LAYERS),
 }
 """By job, the layers of its policy and no other."""
@@ -124,8 +127,8 @@ def job_grants(job: str) -> tuple[TableGrant, ...]:
 
 
 def tags_columns(job: str) -> bool:
-    """Whether a job makes tables, and so tags their columns."""
-    return any(grant.makes for grant in job_grants(job))
+    """Whether a job tags columns."""
+    return any(grant.tags for grant in job_grants(job))
 
 
 def tagging(account: Account, job: str) -> list[Statement]:
@@ -134,7 +137,7 @@ def tagging(account: Account, job: str) -> list[Statement]:
     IAM has no resource for the calls themselves; Lake Formation's grants have.
     """
     calls = ["lakeformation:AddLFTagsToResource", "lakeformation:GetResourceLFTags"]
-    databases = [f"database/{grant.layer}" for grant in job_grants(job) if grant.makes]
+    databases = [f"database/{grant.layer}" for grant in job_grants(job) if grant.tags]
     return [
         allow("Tagging", calls, ["*"]),
         allow(

@@ -45,13 +45,14 @@ class LakePermissions(pulumi.ComponentResource):
             # A table that is not there yet has no name to grant on, so it is all of a layer; which
             # of them, the policy of the role says.
             tables = {"database_name": layer, "wildcard": True}
-            if grant.makes:
+            if grant.tags:
                 database = {"name": layer}
-                self._grant(name, role, "CREATE_TABLE", "DESCRIBE", database=database)
+                make = ["CREATE_TABLE"] if grant.makes else []
+                self._grant(name, role, *make, "DESCRIBE", database=database)
             if grant.changes:
                 where = {"arn": self._formation.locations[layer]}
                 self._grant(f"{name}-location", role, "DATA_LOCATION_ACCESS", data_location=where)
-            grantable = list(grant.tables) if grant.makes else None
+            grantable = list(grant.tables) if grant.tags else None
             self._grant(
                 f"{name}-tables",
                 role,
