@@ -91,12 +91,13 @@ def _carried_out(session: Session, evidence: Evidence, steps: Sequence[Step[Sess
     except KeyboardInterrupt:
         interrupted = True
     finally:
+        # First of all: a run that goes on is paid for as long as it does.
+        session.close()
         left = dict(session.estate.changes)
         if left and session.estate.stack != LOCAL:
             evidence.left = f"{left}; 'pulumi up --stack {evidence.stack}' makes it what it says"
         evidence.ended = datetime.now(UTC)
         files.write(evidence)
-    session.close()
     console.print(f"[b]{evidence.verdict}[/]; evidence: {session.folder / 'evidence.md'}")
     if evidence.left:
         console.print(f"[yellow]the stack was left with {evidence.left}[/]")

@@ -1,4 +1,4 @@
-"""Where the jobs log: Glue's own names for it, the groups made beforehand, kept for some weeks."""
+"""Where the jobs log: Glue's own names for it, the groups made beforehand so that lines end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def log_folder(prefix: str, job: str) -> str:
     """The start of the names of a job's log groups.
 
     Glue 5 and later makes it of the security configuration and the role, so that every job has
-    groups of its own without being told. Source: logging in Glue's developer guide.
+    groups of its own without being told. Read in public code that looks for these groups, not in a
+    page of AWS: to be compared with the first real run.
     """
     return f"/aws-glue/jobs/{prefix}-role/{naming.job(prefix, job)}"
 

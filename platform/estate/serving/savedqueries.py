@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from typing import Final
 
 import pulumi
@@ -81,7 +82,9 @@ def _read(path: Path, contracts: Contracts) -> Iterator[SavedQuery]:
         if layer in layers
     ]
     for name, words in meant if layers else [(path.stem, {})]:
-        description, sql = (_said(head[part].strip(), words) for part in ("description", "sql"))
+        description, sql = (
+            Template(head[part].strip()).safe_substitute(words) for part in ("description", "sql")
+        )
         if "${" not in sql:
             text = f"-- {description}\n{sql}\n"
             yield SavedQuery(name, audiences, description, text)
@@ -91,12 +94,6 @@ def _words(contract: Contract, layer: str) -> dict[str, str]:
     """What stands for the placeholders; a query with one that has none is not made."""
     event_time = {"event_time": contract.event_time} if contract.event_time else {}
     return {"dataset": contract.dataset, "layer": layer} | event_time
-
-
-def _said(text: str, words: Mapping[str, str]) -> str:
-    for word, meaning in words.items():
-        text = text.replace(f"${{{word}}}", meaning)
-    return text
 
 
 class SavedQueries(pulumi.ComponentResource):
