@@ -31,6 +31,10 @@ class EstateError(LakehouseError):
     """Something the estate should provide is not there or not reachable."""
 
 
+class AlreadyRunningError(EstateError):
+    """A Glue job has a run under way, and takes one at a time."""
+
+
 class LedgerError(LakehouseError):
     """The ledger and the table, stream or landing zone contradict each other."""
 

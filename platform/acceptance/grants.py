@@ -9,6 +9,8 @@ from acceptance.datasets import EVENTS, FILES, MART
 from acceptance.session import Session
 from acceptance.steps import AcceptanceError, Answer, NotAskedError
 from lakehouse import naming
+from lakehouse.cli.query import execute
+from lakehouse.errors import InputError
 
 
 class Question(NamedTuple):
@@ -96,17 +98,8 @@ def refusal(athena: Any, group: str, sql: str) -> str | None:
     """Why a query was not answered; None where it was."""
     from botocore.exceptions import ClientError
 
-    from acceptance.waiting import wait_until
-
     try:
-        execution = athena.start_query_execution(QueryString=sql, WorkGroup=group)
-    except ClientError as error:
+        execute(athena, sql, group)
+    except (ClientError, InputError) as error:
         return str(error)
-
-    def ended() -> dict[str, Any] | None:
-        answer = athena.get_query_execution(QueryExecutionId=execution["QueryExecutionId"])
-        status: dict[str, Any] = answer["QueryExecution"]["Status"]
-        return status if status["State"] not in {"QUEUED", "RUNNING"} else None
-
-    status = wait_until(ended, 300, lambda: f"{sql} does not end")
-    return None if status["State"] == "SUCCEEDED" else str(status.get("StateChangeReason"))
+    return None

@@ -8,8 +8,8 @@ from typing import Any
 from acceptance.steps import AcceptanceError
 from acceptance.waiting import wait_until
 from lakehouse.aws import Aws
-from lakehouse.cli.runs import JobRun, under_way
-from lakehouse.errors import EstateError
+from lakehouse.cli.runs import JobRun, failure, under_way
+from lakehouse.errors import AlreadyRunningError
 
 
 def running(aws: Aws, job: str) -> JobRun | None:
@@ -67,13 +67,9 @@ def ended(run: JobRun, patience: float) -> Mapping[str, Any]:
         patience,
         lambda: f"run {run.run_id} of {run.name} does not end",
     )
-    if answer["JobRunState"] != "SUCCEEDED":
-        why = str(answer.get("ErrorMessage") or "no reason given").removeprefix("error: ")
-        group = answer.get("LogGroupName", "")
-        raise AcceptanceError(
-            f"run {run.run_id} of {run.name} ended as {answer['JobRunState']}: {why}; its log: "
-            f"{group}, stream {run.run_id}"
-        )
+    why = failure(answer, f"{answer.get('LogGroupName', '')}, stream {run.run_id}")
+    if why is not None:
+        raise AcceptanceError(f"run {run.run_id}: {why}")
     return answer
 
 
@@ -81,7 +77,5 @@ def _start(aws: Aws, job: str, arguments: Mapping[str, str]) -> JobRun | None:
     """A run of a job; None where another one is under way."""
     try:
         return JobRun.start(aws, job, arguments)
-    except EstateError as error:
-        if "running already" not in str(error):
-            raise
+    except AlreadyRunningError:
         return None

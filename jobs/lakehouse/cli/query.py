@@ -27,14 +27,21 @@ class Answer(NamedTuple):
 def query(aws: Aws, sql: str, limit: int, workgroup: str | None = None) -> Answer:
     """Run one statement and fetch up to ``limit`` rows; in the engineers' workgroup by default.
 
-    A query that is interrupted is stopped. Raises InputError with Athena's own words when the
-    statement is refused or fails.
+    Raises what :func:`execute` raises.
     """
     athena = aws.client("athena")
+    group = workgroup or naming.workgroup(aws.prefix, "engineer")
+    return _fetch(athena, execute(athena, sql, group), limit)
+
+
+def execute(athena: Any, sql: str, workgroup: str) -> dict[str, Any]:
+    """Run one statement to its end; what Athena says of it then.
+
+    A query that is interrupted is stopped. Raises InputError with Athena's own words when the
+    statement is refused or fails, EstateError when somebody else cancels it.
+    """
     try:
-        started = athena.start_query_execution(
-            QueryString=sql, WorkGroup=workgroup or naming.workgroup(aws.prefix, "engineer")
-        )
+        started = athena.start_query_execution(QueryString=sql, WorkGroup=workgroup)
     except athena.exceptions.InvalidRequestException as error:
         raise InputError(
             f"Athena refuses the query: {error.response['Error']['Message']}"
@@ -52,7 +59,7 @@ def query(aws: Aws, sql: str, limit: int, workgroup: str | None = None) -> Answe
         stop=stop_never,
     )
     try:
-        execution = waiting(ask)
+        execution: dict[str, Any] = waiting(ask)
     except KeyboardInterrupt:
         athena.stop_query_execution(QueryExecutionId=execution_id)
         raise
@@ -61,7 +68,7 @@ def query(aws: Aws, sql: str, limit: int, workgroup: str | None = None) -> Answe
         raise EstateError(f"query {execution_id} was cancelled by somebody else; run it again")
     if status["State"] != "SUCCEEDED":
         raise InputError(f"Athena failed the query: {status.get('StateChangeReason', 'no reason')}")
-    return _fetch(athena, execution, limit)
+    return execution
 
 
 def _fetch(athena: Any, execution: dict[str, Any], limit: int) -> Answer:

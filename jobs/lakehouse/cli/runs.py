@@ -8,7 +8,7 @@ from typing import Any, Final
 from tenacity import Retrying, retry_if_result, stop_never, wait_fixed
 
 from lakehouse.aws import Aws
-from lakehouse.errors import EstateError
+from lakehouse.errors import AlreadyRunningError, EstateError
 
 _UNDER_WAY: Final = frozenset({"STARTING", "RUNNING", "STOPPING", "WAITING"})
 
@@ -25,7 +25,7 @@ class JobRun:
     def start(cls, aws: Aws, job: str, arguments: Mapping[str, str]) -> JobRun:
         """Start a run; ``job`` is the name without prefix, arguments are ``{"--datasets": ...}``.
 
-        Raises EstateError where there is no such job or it is running already.
+        Raises EstateError where there is no such job, AlreadyRunningError where it is running.
         """
         glue = aws.client("glue")
         name = aws.job(job)
@@ -34,7 +34,7 @@ class JobRun:
         except glue.exceptions.EntityNotFoundException as error:
             raise EstateError(f"no Glue job {name}; deploy the estate first") from error
         except glue.exceptions.ConcurrentRunsExceededException as error:
-            raise EstateError(
+            raise AlreadyRunningError(
                 f"Glue job {name} is running already; wait for that run or stop it"
             ) from error
         return cls(aws, job, answer["JobRunId"])
