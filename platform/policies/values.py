@@ -46,7 +46,7 @@ class Values(Mapping[str, Any]):
 
     def texts(self, but: Collection[str] = ()) -> Iterator[str]:
         """Every text that is known, however deep, but not those below some of the names."""
-        return _texts({key: value for key, value in self._given.items() if key not in but})
+        return texts({key: value for key, value in self._given.items() if key not in but})
 
 
 class Items(Sequence[Any]):
@@ -80,12 +80,13 @@ def _seen(value: Any) -> Any:
     return value
 
 
-def _texts(value: object) -> Iterator[str]:
+def texts(value: object) -> Iterator[str]:
+    """Every text in a value, however deep."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _texts(item)
+            yield from texts(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _texts(item)
+            yield from texts(item)

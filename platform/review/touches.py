@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from lakehouse.naming import BUCKETS
 from localaws.apply import Recorded
+from policies.graph import listed, statements
 
 _READS: Final = ("s3:GetObject", "s3:GetObjectVersion", "kinesis:GetRecords")
 _WRITES: Final = ("s3:PutObject", "s3:DeleteObject")
@@ -52,12 +52,8 @@ def _is(action: str, wanted: Sequence[str]) -> bool:
 
 
 def _allowed(role: Recorded) -> Iterator[tuple[str, str]]:
-    for statement in json.loads(role.inputs["policy"])["Statement"]:
+    for statement in statements(role.inputs["policy"]):
         if statement["Effect"] == "Allow":
-            for action in _listed(statement["Action"]):
-                for arn in _listed(statement.get("Resource", [])):
+            for action in listed(statement["Action"]):
+                for arn in listed(statement.get("Resource", [])):
                     yield action, arn
-
-
-def _listed(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)

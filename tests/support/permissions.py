@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -12,6 +11,7 @@ from typing import Any, Final
 from support.iam import Context, Decision, Request, decide
 
 from localaws.apply import Recorded, stack_config
+from policies.graph import statements
 
 ACCOUNT: Final = "123456789012"
 REGION: Final = "eu-west-1"
@@ -125,10 +125,3 @@ class Permissions:
 def owner_of(arn: str) -> str:
     """What has the policy and the key: of an object its bucket, else the resource itself."""
     return arn.partition("/")[0] if arn.startswith("arn:aws:s3:") else arn
-
-
-@functools.cache
-def statements(policy: str) -> list[dict[str, Any]]:
-    """The statements of a policy."""
-    found: list[dict[str, Any]] = json.loads(policy)["Statement"]
-    return found

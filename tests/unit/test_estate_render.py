@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlglot
 from support import rendered
-from support.rendered import CONTRACTS, STACKS, of, strings
+from support.rendered import CONTRACTS, STACKS, of
 
 from estate.access.audiencepolicies import AUDIENCES
 from estate.access.grants import POLICY_LIMIT
@@ -23,6 +23,7 @@ from lakehouse.promotion.verdict import Verdict
 from lakehouse.release import PAUSED
 from localaws.apply import Recorded, render, stack_config
 from localaws.handlers import HANDLERS, LACKING
+from policies.values import texts
 
 HOLDS_DATA = {
     "aws:s3/bucket:Bucket",
@@ -276,8 +277,8 @@ def test_stacks_have_the_same_parts_but_for_those_that_they_leave_out(
 def test_no_name_of_one_stack_is_found_in_another(estates: dict[str, list[Recorded]]) -> None:
     for stack, found in estates.items():
         others = [f"lakehouse-{other}" for other in STACKS if other != stack]
-        texts = [t for r in found for t in strings({**r.inputs, "contentBase64": ""})]
-        assert not [t for t in texts if any(other in t for other in others)]
+        said = [t for r in found for t in texts({**r.inputs, "contentBase64": ""})]
+        assert not [t for t in said if any(other in t for other in others)]
 
 
 def test_every_type_of_the_local_estate_is_made_on_the_emulator_or_said_to_be_lacking(

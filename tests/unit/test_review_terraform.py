@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.rendered import CONTRACTS, STACKS, estate, of, planted, strings
+from support.rendered import CONTRACTS, STACKS, estate, of, planted
 
 from estate.accepted import ACCEPTED
 from lakehouse.errors import EstateError
 from localaws.apply import ROOT, Recorded, render
+from policies.values import texts
 from review.policy import Result, Scan, judge, unused
 from review.terraform import (
     address,
@@ -56,10 +57,10 @@ def test_every_resource_stands_under_a_name_of_its_own(
 def test_every_reference_leads_to_a_resource(resources: list[Recorded]) -> None:
     written = document(resources)["resource"]
     there = {f"{kind}.{name}" for kind, named in written.items() for name in named}
-    referred = [m for text in strings(written) for m in REFERENCE.findall(text)]
+    referred = [m for text in texts(written) for m in REFERENCE.findall(text)]
 
     assert set(referred) <= there
-    assert not [t for t in strings(written) if "${aws" in REFERENCE.sub("", t)]
+    assert not [t for t in texts(written) if "${aws" in REFERENCE.sub("", t)]
     # Each bucket's settings, policies of keys, roles of jobs.
     assert len(referred) > len(resources)
 
