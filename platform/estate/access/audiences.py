@@ -10,7 +10,8 @@ import pulumi_aws as aws
 
 from estate.access import audiencepolicies
 from estate.access.audiencepolicies import AUDIENCES, Audience
-from estate.access.people import Principals, Rules, role
+from estate.access.people import Principals, role
+from estate.access.role import Rules
 from estate.account import Account
 from estate.settings import Settings
 from estate.storage.keys import Keys

@@ -17,7 +17,7 @@ Statement = dict[str, Any]
 KeyArns = Mapping[KeyName, str]
 POLICY_LIMIT: Final = 10_240
 """Characters, white space aside, of all inline policies of a role. Source: IAM quotas."""
-_REMEDY: Final = (
+GROUP_REMEDY: Final = (
     "give some of its datasets another group, or fewer of them streams of other accounts"
 )
 
@@ -35,7 +35,7 @@ def allow(
     return statement | ({"Condition": condition} if condition else {})
 
 
-def policy(role: str, statements: Iterable[Statement], remedy: str = _REMEDY) -> str:
+def policy(role: str, statements: Iterable[Statement], remedy: str = GROUP_REMEDY) -> str:
     """The policy document; EstateError, with a remedy, when IAM would refuse it for its size."""
     text = json.dumps(
         {"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":")

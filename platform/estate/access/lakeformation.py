@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 
 from estate.access import lakegrants
 from estate.access.grants import objects, policy, use_keys
+from estate.access.role import make_role
 from estate.account import Account
 from estate.settings import Settings
 from estate.storage.keys import Keys
@@ -95,7 +96,7 @@ class LakeFormation(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[*tags, after]),
             )
         self._keys, self._account = keys, account
-        reads, role = self._role(naming.job(config.prefix, "lake-formation"))
+        role, reads = self._role(naming.job(config.prefix, "lake-formation"))
         self.locations: dict[Layer, pulumi.Output[str]] = {}
         for layer in naming.LAYERS:
             self.locations[layer] = lake[layer].arn
@@ -108,20 +109,14 @@ class LakeFormation(pulumi.ComponentResource):
             )
         self.register_outputs({})
 
-    def _role(self, name: str) -> tuple[aws.iam.RolePolicy, aws.iam.Role]:
+    def _role(self, name: str) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
         """The role under which Lake Formation reads the layers, to hand out what it grants."""
-        role = aws.iam.Role(
+        return make_role(
             "lake-formation",
-            name=name,
+            called=name,
             description="What Lake Formation hands out",
-            assume_role_policy=json.dumps(_TRUST),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        own = aws.iam.RolePolicy(
-            "lake-formation",
-            name="own",
-            role=role.name,
-            policy=pulumi.Output.all(self._account, self._keys.arns()).apply(
+            trust=json.dumps(_TRUST),
+            own=pulumi.Output.all(self._account, self._keys.arns()).apply(
                 lambda known: policy(
                     name,
                     [
@@ -130,6 +125,5 @@ class LakeFormation(pulumi.ComponentResource):
                     ],
                 )
             ),
-            opts=pulumi.ResourceOptions(parent=role),
+            opts=pulumi.ResourceOptions(parent=self),
         )
-        return own, role

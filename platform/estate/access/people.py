@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import pulumi
 import pulumi_aws as aws
 from pydantic import Field
 
-from estate.access.grants import KeyArns, Statement, policy
+from estate.access.role import Rules, measured_role
 from estate.account import Account
-from estate.storage.keys import KEYS, Keys
-from lakehouse import naming
-from lakehouse.errors import EstateError
+from estate.storage.keys import Keys
 
 Principal = Annotated[
     str, Field(pattern=r"^arn:aws(-[a-z]+)*:iam::\d{12}:(role|user)/[\w+=,.@/-]{3,}\*?$")
@@ -23,9 +20,6 @@ Principal = Annotated[
 """ARN of a role or user. Its end may be open, for the names of Identity Center's roles end in a
 suffix that changes whenever a permission set is assigned anew."""
 Principals = Annotated[tuple[Principal, ...], Field(strict=False)]
-Rules = Callable[[Account, KeyArns], list[Statement]]
-_ROLE_NAME_LIMIT: Final = 64
-"""Characters. Source: IAM quotas."""
 
 
 def role(
@@ -39,36 +33,17 @@ def role(
     keys: Keys,
 ) -> aws.iam.Role:
     """The role ``<prefix>-<name>``; EstateError for a name or a policy that IAM refuses."""
-    full = naming.job(prefix, name)
-    if len(full) > _ROLE_NAME_LIMIT:
-        raise EstateError(
-            f"role name {full!r} has {len(full)} characters, IAM takes {_ROLE_NAME_LIMIT}; "
-            "shorten the prefix or the dataset's name"
-        )
-
-    def document(account: Account, keys: KeyArns) -> str:
-        return policy(full, rules(account, keys), "let Lake Formation decide on tables")
-
-    # Measured before anything is built, in the region with the longest name.
-    sample = Account(prefix, "aws", "ap-southeast-1", "0" * 12)
-    document(sample, {key: sample.arn("kms", f"key/{uuid.UUID(int=0)}") for key in KEYS})
-    made = aws.iam.Role(
+    return measured_role(
         name,
-        name=full,
-        description=f"What {full} may do",
-        assume_role_policy=json.dumps(trust(principals)),
-        opts=pulumi.ResourceOptions(parent=parent),
+        prefix,
+        rules,
+        trust=json.dumps(trust(principals)),
+        account=account,
+        keys=keys,
+        parent=parent,
+        shorten="the dataset's name",
+        remedy="let Lake Formation decide on tables",
     )
-    aws.iam.RolePolicy(
-        name,
-        name="own",
-        role=made.name,
-        policy=pulumi.Output.all(account, keys.arns()).apply(
-            lambda known: document(known[0], known[1])
-        ),
-        opts=pulumi.ResourceOptions(parent=made),
-    )
-    return made
 
 
 def trust(principals: Sequence[str]) -> dict[str, Any]:

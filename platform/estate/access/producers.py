@@ -12,7 +12,8 @@ import pulumi
 import pulumi_aws as aws
 
 from estate.access.grants import KeyArns, Statement, allow
-from estate.access.people import Principals, Rules, role
+from estate.access.people import Principals, role
+from estate.access.role import Rules
 from estate.account import Account
 from estate.storage.keys import Keys
 from lakehouse import naming

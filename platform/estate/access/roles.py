@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Iterable
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_aws as aws
 
 from estate.access import airflowpolicies, lakegrants, policies, servicepolicies
-from estate.access.grants import Statement, policy
+from estate.access.grants import Statement
+from estate.access.role import Rules, measured_role
 from estate.account import Account
-from estate.storage.keys import KEYS, KeyName, Keys
-from lakehouse import naming
+from estate.storage.keys import Keys
 from lakehouse.contracts.model import Contract
-from lakehouse.errors import EstateError
 
 if TYPE_CHECKING:
     from estate.config import StackConfig
-
-Rules = Callable[[Account, dict[KeyName, str]], list[Statement]]
-_ROLE_NAME_LIMIT: Final = 64
-"""Characters. Source: IAM quotas."""
 
 
 class Access(pulumi.ComponentResource):
@@ -76,36 +70,18 @@ class Access(pulumi.ComponentResource):
         return found
 
     def _role(self, name: str, services: list[str], rules: Rules) -> aws.iam.Role:
-        full = naming.job(self._config.prefix, name)
-        if len(full) > _ROLE_NAME_LIMIT:
-            raise EstateError(
-                f"role name {full!r} has {len(full)} characters, IAM takes {_ROLE_NAME_LIMIT}; "
-                "shorten the prefix or the contracts' group"
-            )
-        # Measured before anything is built, in the region with the longest name.
-        sample = Account(self._config.prefix, "aws", "ap-southeast-1", "0" * 12)
-        policy(
-            full, rules(sample, {key: sample.arn("kms", f"key/{uuid.UUID(int=0)}") for key in KEYS})
-        )
-        role = aws.iam.Role(
+        return measured_role(
             name,
-            name=full,
-            description=f"What {full} may do",
-            assume_role_policy=self._account.apply(
+            self._config.prefix,
+            rules,
+            trust=self._account.apply(
                 lambda known: json.dumps(servicepolicies.trust(known, *services))
             ),
-            opts=pulumi.ResourceOptions(parent=self),
+            account=self._account,
+            keys=self._keys,
+            parent=self,
+            shorten="the contracts' group",
         )
-        aws.iam.RolePolicy(
-            name,
-            name="own",
-            role=role.name,
-            policy=pulumi.Output.all(self._account, self._keys.arns()).apply(
-                lambda known: policy(full, rules(known[0], known[1]))
-            ),
-            opts=pulumi.ResourceOptions(parent=role),
-        )
-        return role
 
 
 def stream_groups(streams: Iterable[Contract]) -> dict[str, tuple[Contract, ...]]:

@@ -15,6 +15,7 @@ import pulumi_aws as aws
 
 from estate.access import servicepolicies
 from estate.access.grants import policy
+from estate.access.role import make_role
 from estate.account import Account
 from lakehouse import naming
 
@@ -35,25 +36,18 @@ class Supervisor(pulumi.ComponentResource):
         after: pulumi.Resource,
     ) -> None:
         super().__init__("lakehouse:estate:Supervisor", "supervisor")
-        below = pulumi.ResourceOptions(parent=self)
         name = naming.job(config.prefix, "supervisor")
-        role = aws.iam.Role(
+        role, _ = make_role(
             "supervisor",
-            name=name,
+            called=name,
             description="Starts the ingest jobs",
-            assume_role_policy=account.apply(
+            trust=account.apply(
                 lambda known: json.dumps(servicepolicies.trust(known, "scheduler"))
             ),
-            opts=below,
-        )
-        aws.iam.RolePolicy(
-            "supervisor",
-            name="own",
-            role=role.name,
-            policy=pulumi.Output.all(account, key).apply(
+            own=pulumi.Output.all(account, key).apply(
                 lambda known: policy(name, servicepolicies.supervisor(known[0], known[1], jobs))
             ),
-            opts=below,
+            opts=pulumi.ResourceOptions(parent=self),
         )
         for job in jobs:
             aws.scheduler.Schedule(

@@ -10,6 +10,7 @@ import pulumi_aws as aws
 
 from estate.access import servicepolicies
 from estate.access.grants import policy
+from estate.access.role import make_role
 from estate.account import Account
 
 if TYPE_CHECKING:
@@ -35,20 +36,14 @@ def flow_logs(
         retention_in_days=config.flow_log_days,
         opts=opts,
     )
-    role = aws.iam.Role(
+    role, _ = make_role(
         "flow-logs",
-        name=name,
+        called=name,
         description="Lets the network's flow logs be written",
-        assume_role_policy=account.apply(
+        trust=account.apply(
             lambda known: json.dumps(servicepolicies.trust(known, "vpc-flow-logs"))
         ),
-        opts=opts,
-    )
-    aws.iam.RolePolicy(
-        "flow-logs",
-        name="own",
-        role=role.name,
-        policy=group.arn.apply(lambda arn: policy(name, servicepolicies.flow_logs(arn))),
+        own=group.arn.apply(lambda arn: policy(name, servicepolicies.flow_logs(arn))),
         opts=opts,
     )
     aws.ec2.FlowLog(
