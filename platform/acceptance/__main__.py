@@ -23,7 +23,7 @@ from lakehouse import __version__
 from lakehouse.aws import Aws
 from lakehouse.cli.context import told
 from lakehouse.errors import LakehouseError
-from localaws.apply import ROOT, stack_config
+from localaws.apply import CONTRACTS, ROOT, stack_config
 
 _MARKS = {"passed": "[green]✓[/]", "failed": "[red]✗[/]", "interrupted": "[yellow]✗[/]"}
 console = Console(highlight=False, emoji=False, soft_wrap=True)
@@ -51,7 +51,7 @@ def _accept(arguments: argparse.Namespace) -> int:
     began = datetime.now(UTC)
     run = began.strftime("%Y%m%dt%H%M%Sz").lower()
     folder = Path(arguments.evidence) / f"{arguments.stack}-{run}"
-    contracts = Path(os.environ.get("LAKEHOUSE_CONTRACTS") or ROOT / "quality" / "contracts")
+    contracts = Path(os.environ.get("LAKEHOUSE_CONTRACTS") or CONTRACTS)
     with told():
         estate = _estate(arguments.stack, folder, Path(arguments.home), contracts)
     try:

@@ -41,6 +41,8 @@ from localaws.handlers import Endpoint, create, reference
 ROOT: Final = Path(__file__).resolve().parents[2]
 PROGRAM: Final = ROOT / "platform" / "__main__.py"
 PROJECT: Final = "lakehouse"
+CONTRACTS: Final = ROOT / "quality" / "contracts"
+"""The repository's own."""
 COMPONENTS: Final = "lakehouse:estate"
 """Start of the types of the estate's own parts."""
 
@@ -260,7 +262,7 @@ def main() -> None:
     """Apply a stack to the emulator of the environment and print its outputs as JSON."""
     parser = argparse.ArgumentParser(prog="python -m localaws.apply", description=main.__doc__)
     parser.add_argument("stack", nargs="?", default="local")
-    parser.add_argument("--contracts", type=Path, default=ROOT / "quality" / "contracts")
+    parser.add_argument("--contracts", type=Path, default=CONTRACTS)
     args = parser.parse_args()
     try:
         outputs = apply(args.stack, args.contracts, os.environ)

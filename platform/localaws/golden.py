@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import yaml
 
-from localaws.apply import ROOT, Recorded, render
+from localaws.apply import CONTRACTS, ROOT, Recorded, render
 
 FOLDER: Final = ROOT / "tests" / "golden" / "estate"
 STACKS: Final = ("local", "dev", "staging", "prod")
@@ -36,7 +36,7 @@ def golden(resources: Sequence[Recorded]) -> str:
     )
 
 
-def write(folder: Path = FOLDER, contracts: Path = ROOT / "quality" / "contracts") -> list[Path]:
+def write(folder: Path = FOLDER, contracts: Path = CONTRACTS) -> list[Path]:
     """Write every stack's rendering into a folder; the files."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []

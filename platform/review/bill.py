@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from localaws.apply import ROOT, Recorded, render
+from localaws.apply import CONTRACTS, ROOT, Recorded, render
 from review.month import Line, Month
 from review.prices import Prices, load
 from review.pricing import FREE, lines
 from review.whatif import changes
 
 PAGE: Final = ROOT / "docs" / "bill.md"
-CONTRACTS: Final = ROOT / "quality" / "contracts"
 STACKS: Final = ("dev", "staging", "prod")
 """Those that run on AWS."""
 _SHOWN: Final = 0.5

@@ -16,14 +16,13 @@ from typing import Final
 
 import pulumi
 
-from localaws.apply import ROOT, Recorded, render
+from localaws.apply import CONTRACTS, ROOT, Recorded, render
 from review.layers import Layout, layout
 from review.svg import element, text
 from review.touches import touches
 from review.touchgrid import grid as drawn_grid
 
 PAGE: Final = ROOT / "docs" / "estate.svg"
-CONTRACTS: Final = ROOT / "quality" / "contracts"
 HUB: Final = "Keys"
 FOLDERS: Final = {
     "ingress": "#0e9f6e", "storage": "#2f7ed8", "compute": "#d9730d", "serving": "#8b5cf6",

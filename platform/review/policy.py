@@ -18,10 +18,9 @@ from rich.table import Table
 
 from estate.accepted import ACCEPTED
 from lakehouse.errors import EstateError
-from localaws.apply import ROOT
+from localaws.apply import CONTRACTS, ROOT
 from review.terraform import HERE, STACKS, TYPES, address, document, rendered, unchecked, write
 
-CONTRACTS: Final = ROOT / "quality" / "contracts"
 CHECKS: Final = HERE / "checks"
 """Policies of our own, beside checkov's."""
 Where = tuple[str, str]

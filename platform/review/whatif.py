@@ -8,10 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from localaws.apply import ROOT, Recorded, render, stack_config
+from localaws.apply import CONTRACTS, Recorded, render, stack_config
 from review.prices import Prices
-
-CONTRACTS: Final = ROOT / "quality" / "contracts"
 
 
 def changes(

@@ -20,8 +20,6 @@ from lakehouse.contracts.model import Contract
 if TYPE_CHECKING:
     from estate.config import StackConfig
 
-__all__ = ["AUDIENCES", "Audience", "Audiences", "AudiencesConfig"]
-
 
 class AudiencesConfig(Settings):
     """Who belongs to an audience: roles or users that may take its role. By default nobody."""
